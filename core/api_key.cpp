@@ -1,0 +1,76 @@
+#include "core/api_key.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace tacit::core {
+
+namespace {
+
+constexpr std::string_view base62 =
+    "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+std::uint32_t crc32(std::string_view bytes) {
+  std::uint32_t crc = 0xFFFF'FFFFu;
+  for (char const c : bytes) {
+    crc ^= static_cast<unsigned char>(c);
+    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (0xEDB8'8320u & (0u - (crc & 1u)));
+  }
+  return ~crc;
+}
+
+std::array<char, api_key_check_chars> check_chars(std::string_view random) {
+  std::array<char, api_key_check_chars> text;
+  std::uint32_t rest = crc32(random);
+  for (std::size_t i = text.size(); i-- > 0; rest /= 62) text[i] = base62[rest % 62];
+  return text;
+}
+
+}  // namespace
+
+result<api_key_text> api_key_text::parse(std::string_view text) noexcept {
+  if (text.size() != api_key_chars || !text.starts_with(api_key_prefix)) return errc::unauthorized;
+  std::string_view const random = text.substr(api_key_prefix.size(), api_key_random_chars);
+  if (random.find_first_not_of(base62) != std::string_view::npos) return errc::unauthorized;
+  auto const expected = check_chars(random);
+  if (text.substr(api_key_chars - api_key_check_chars) !=
+      std::string_view(expected.data(), expected.size())) {
+    return errc::unauthorized;
+  }
+  api_key_text parsed;
+  std::memcpy(parsed.chars_.reveal_mutable().data(), text.data(), text.size());
+  return parsed;
+}
+
+api_key_text api_key_text::make_random() noexcept {
+  api_key_text made;
+  auto* const chars = reinterpret_cast<char*>(made.chars_.reveal_mutable().data());
+  std::copy(api_key_prefix.begin(), api_key_prefix.end(), chars);
+  char* const random = chars + api_key_prefix.size();
+  for (std::size_t i = 0; i < api_key_random_chars; ++i) {
+    random[i] = base62[random_below(static_cast<std::uint32_t>(base62.size()))];
+  }
+  auto const check = check_chars({random, api_key_random_chars});
+  std::copy(check.begin(), check.end(), random + api_key_random_chars);
+  return made;
+}
+
+std::string_view api_key_text::reveal() const noexcept {
+  return {reinterpret_cast<char const*>(chars_.reveal().data()), api_key_chars};
+}
+
+std::string_view api_key_text::shown_prefix() const noexcept {
+  return reveal().substr(0, api_key_shown_chars);
+}
+
+api_key_hash api_key_text::hash(api_key_pepper const& pepper) const noexcept {
+  api_key_hash out;
+  keyed_hash(pepper.reveal(), {chars_.reveal()}, out);
+  return out;
+}
+
+bool project_scope::contains(project_id const& project) const noexcept {
+  return all || std::binary_search(projects.begin(), projects.end(), project);
+}
+
+}  // namespace tacit::core

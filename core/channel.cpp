@@ -1,0 +1,216 @@
+// Messages, little-endian; a text has 2 bytes of length before it, a short text 1:
+//
+//   start    1  the fields of api_settings in their order, public_key(32) record(32) label(32)
+//               row(32) pepper(32) check(16) instance(16)
+//   fetch    2  ask(4) short text(project)
+//   drain    3
+//   ready    4
+//   record   5  ask(4) short text(name) record_id(8) version(8) sealed(rest)
+//   fetched  6  ask(4) outcome(1) records(4) revision(8)
+//
+// Both ends are the same binary, so the numbers may change between versions.
+#include "core/channel.hpp"
+
+#include "core/sealing.hpp"
+#include "core/wire.hpp"
+
+namespace tacit::core {
+
+namespace {
+
+enum class kind : std::uint8_t {
+  start = 1,
+  fetch = 2,
+  drain = 3,
+  ready = 4,
+  record = 5,
+  fetched = 6,
+};
+
+std::string message_of(kind which) {
+  return std::string(1, static_cast<char>(which));
+}
+
+std::uint8_t to_byte(bool value) { return value ? 1 : 0; }
+
+void encode_settings(wire_writer& to, api_settings const& settings) {
+  to.long_text(settings.store_dir);
+  to.number(settings.user);
+  to.number(settings.group);
+  to.number(to_byte(settings.change_user));
+  to.number(to_byte(settings.confine));
+  to.number(to_byte(settings.show_first_key));
+  to.number(settings.log_level);
+  to.number(settings.threads);
+  to.number(settings.listeners);
+  to.number(settings.owner);
+  to.number(settings.reads_per_minute);
+  to.number(settings.writes_per_minute);
+  to.number(settings.failed_auth_per_minute);
+  to.number(settings.secrets_per_project);
+  to.number(settings.last_four_min_length);
+  to.number(settings.head_bytes);
+  to.number(settings.body_bytes);
+  to.number(settings.head_seconds);
+  to.number(settings.body_seconds);
+  to.number(settings.idle_seconds);
+  to.number(settings.connections);
+}
+
+api_settings decode_settings(wire_reader& from) {
+  api_settings settings;
+  settings.store_dir = from.long_text();
+  settings.user = from.number<std::uint32_t>();
+  settings.group = from.number<std::uint32_t>();
+  settings.change_user = from.number<std::uint8_t>() != 0;
+  settings.confine = from.number<std::uint8_t>() != 0;
+  settings.show_first_key = from.number<std::uint8_t>() != 0;
+  settings.log_level = from.number<std::uint8_t>();
+  settings.threads = from.number<std::uint16_t>();
+  settings.listeners = from.number<std::uint16_t>();
+  settings.owner = from.number<std::uint32_t>();
+  settings.reads_per_minute = from.number<std::uint32_t>();
+  settings.writes_per_minute = from.number<std::uint32_t>();
+  settings.failed_auth_per_minute = from.number<std::uint32_t>();
+  settings.secrets_per_project = from.number<std::uint32_t>();
+  settings.last_four_min_length = from.number<std::uint32_t>();
+  settings.head_bytes = from.number<std::uint32_t>();
+  settings.body_bytes = from.number<std::uint32_t>();
+  settings.head_seconds = from.number<std::uint32_t>();
+  settings.body_seconds = from.number<std::uint32_t>();
+  settings.idle_seconds = from.number<std::uint32_t>();
+  settings.connections = from.number<std::uint32_t>();
+  return settings;
+}
+
+result<message_to_api> decode_start(wire_reader from) {
+  start_message message;
+  message.settings = decode_settings(from);
+  from.bytes(std::span(message.share.public_key.bytes));
+  from.bytes(message.share.record.reveal_mutable());
+  from.bytes(message.share.rows.label.reveal_mutable());
+  from.bytes(message.share.rows.row.reveal_mutable());
+  from.bytes(message.share.pepper.reveal_mutable());
+  from.bytes(std::span(message.share.check));
+  from.bytes(std::span(message.share.instance));
+  if (!from.done()) return errc::corrupt;
+  return message_to_api(std::move(message));
+}
+
+result<message_to_api> decode_fetch(wire_reader from) {
+  auto const ask = from.number<std::uint32_t>();
+  auto const project = project_id::parse(from.short_text());
+  if (!from.done() || !project) return errc::corrupt;
+  return message_to_api(fetch_message{ask, *project});
+}
+
+result<message_to_keeper> decode_record(wire_reader from) {
+  auto const ask = from.number<std::uint32_t>();
+  auto const name = secret_name::parse(from.short_text());
+  auto const record_id = from.number<std::uint64_t>();
+  auto const version = from.number<std::uint64_t>();
+  if (!from.ok() || !name || from.rest().size() > sealed_value_bytes_max) return errc::corrupt;
+  return message_to_keeper(record_message{ask, *name, record_id, version,
+                                          std::string(from.rest())});
+}
+
+result<message_to_keeper> decode_fetched(wire_reader from) {
+  fetched_message message;
+  message.ask = from.number<std::uint32_t>();
+  auto const came_of = from.number<std::uint8_t>();
+  message.records = from.number<std::uint32_t>();
+  message.revision = from.number<std::uint64_t>();
+  bool const known = came_of >= 1 && came_of <= 3;
+  if (!from.done() || !known) return errc::corrupt;
+  message.came_of = static_cast<fetch_outcome>(came_of);
+  return message_to_keeper(message);
+}
+
+}  // namespace
+
+secret_buffer encode_start(start_message const& message) {
+  std::string head = message_of(kind::start);
+  wire_writer to(head);
+  encode_settings(to, message.settings);
+  api_share const& share = message.share;
+  secret_buffer out(head.size() + 5 * key_bytes + share.check.size() + share.instance.size());
+  for (bytes_view const part :
+       {as_bytes(head), bytes_view(share.public_key.bytes), bytes_view(share.record.reveal()),
+        bytes_view(share.rows.label.reveal()), bytes_view(share.rows.row.reveal()),
+        bytes_view(share.pepper.reveal()), bytes_view(share.check),
+        bytes_view(share.instance)}) {
+    CHECK(out.append({reinterpret_cast<char const*>(part.data()), part.size()}));
+  }
+  return out;
+}
+
+std::string encode_message(fetch_message const& message) {
+  std::string out = message_of(kind::fetch);
+  wire_writer to(out);
+  to.number(message.ask);
+  to.short_text(message.project.text());
+  return out;
+}
+
+std::string encode_message(drain_message const&) { return message_of(kind::drain); }
+
+std::string encode_message(ready_message const&) { return message_of(kind::ready); }
+
+std::string encode_message(record_message const& message) {
+  std::string out = message_of(kind::record);
+  wire_writer to(out);
+  to.number(message.ask);
+  to.short_text(message.name.text());
+  to.number(message.record_id);
+  to.number(message.version);
+  out.append(message.sealed);
+  return out;
+}
+
+std::string encode_message(fetched_message const& message) {
+  std::string out = message_of(kind::fetched);
+  wire_writer to(out);
+  to.number(message.ask);
+  to.number(static_cast<std::uint8_t>(message.came_of));
+  to.number(message.records);
+  to.number(message.revision);
+  return out;
+}
+
+result<message_to_api> decode_to_api(std::string_view datagram) {
+  wire_reader from(datagram);
+  switch (static_cast<kind>(from.number<std::uint8_t>())) {
+    case kind::start:
+      return decode_start(from);
+    case kind::fetch:
+      return decode_fetch(from);
+    case kind::drain:
+      if (from.done()) return message_to_api(drain_message{});
+      return errc::corrupt;
+    case kind::ready:
+    case kind::record:
+    case kind::fetched:
+      break;
+  }
+  return errc::corrupt;
+}
+
+result<message_to_keeper> decode_to_keeper(std::string_view datagram) {
+  wire_reader from(datagram);
+  switch (static_cast<kind>(from.number<std::uint8_t>())) {
+    case kind::ready:
+      if (from.done()) return message_to_keeper(ready_message{});
+      return errc::corrupt;
+    case kind::record:
+      return decode_record(from);
+    case kind::fetched:
+      return decode_fetched(from);
+    case kind::start:
+    case kind::fetch:
+    case kind::drain:
+      break;
+  }
+  return errc::corrupt;
+}
+
+}  // namespace tacit::core

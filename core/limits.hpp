@@ -1,0 +1,64 @@
+// Every limit of the program, with its unit in its name. A limit at a call site gets lost.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace tacit::core::limits {
+
+// Names and values (the contract).
+inline constexpr std::size_t name_chars_max = 64;  // project ids, API key ids, secret names
+inline constexpr std::size_t value_chars_max = 4096;
+inline constexpr std::size_t utf8_bytes_per_char_max = 4;
+inline constexpr std::size_t value_bytes_max = value_chars_max * utf8_bytes_per_char_max;
+inline constexpr std::size_t label_chars = 4;
+inline constexpr std::size_t label_bytes_max = label_chars * utf8_bytes_per_char_max;
+inline constexpr std::size_t display_name_chars_max = 128;  // names of projects and API keys
+inline constexpr std::size_t display_name_bytes_max =
+    display_name_chars_max * utf8_bytes_per_char_max;
+
+// Defaults of settings (conf/tacit.toml states them).
+inline constexpr std::uint32_t secrets_per_project_default = 25;
+inline constexpr std::uint32_t secrets_per_project_max = 100'000;
+inline constexpr std::uint32_t last_four_min_length_default = 8;
+inline constexpr std::uint32_t last_four_min_length_min = 5;
+inline constexpr std::uint32_t reads_per_minute_default = 120;
+inline constexpr std::uint32_t writes_per_minute_default = 30;
+inline constexpr std::uint32_t requests_per_minute_max = 1'000'000'000;
+
+// HTTP.
+inline constexpr std::size_t head_bytes_max = 8 * 1024;
+inline constexpr std::size_t target_bytes_max = 1024;
+inline constexpr std::size_t fields_max = 64;
+inline constexpr std::size_t body_bytes_max = 64 * 1024;
+inline constexpr std::size_t request_id_bytes_max = 128;
+inline constexpr unsigned head_seconds_max = 10;
+inline constexpr unsigned body_seconds_max = 10;
+inline constexpr unsigned idle_seconds_max = 60;
+inline constexpr std::size_t connections_max = 10'000;
+
+// API keys: each has a slot of the rate limiter.
+inline constexpr std::size_t api_keys_max = 4096;
+inline constexpr std::size_t projects_per_api_key_max = 256;
+inline constexpr std::size_t address_buckets = 4096;  // failed authentication, by address hash
+inline constexpr std::uint32_t failed_auth_per_minute = 60;
+
+// An intake key seals at most this many values, for at most this long (DESIGN: a captured api
+// process gives up at most the last second).
+inline constexpr std::uint32_t intake_uses_max = 4096;
+inline constexpr std::int64_t intake_milliseconds_max = 1000;
+
+// The commit thread.
+inline constexpr std::size_t commit_queue_changes_max = 16'384;
+inline constexpr std::size_t commit_group_changes_max = 1024;
+inline constexpr std::size_t commit_group_bytes_max = 4 * 1024 * 1024;
+inline constexpr std::uint64_t storage_reserve_bytes = 64ull * 1024 * 1024;
+
+// One message on the socket pair between api and keeper: the largest is one sealed value.
+inline constexpr std::size_t channel_message_bytes_max = 32 * 1024;
+
+static_assert(value_bytes_max * 3 <= body_bytes_max, "4096 emoji as escapes take 12 bytes each");
+static_assert(channel_message_bytes_max > value_bytes_max + 1024);
+static_assert(last_four_min_length_min > label_chars);
+
+}  // namespace tacit::core::limits

@@ -1,0 +1,68 @@
+#include "core/secret.hpp"
+
+#include <sodium.h>
+
+#include <cstring>
+#include <new>
+#include <utility>
+
+#include "core/check.hpp"
+
+namespace tacit::core {
+
+void wipe(void* data, std::size_t bytes) noexcept { sodium_memzero(data, bytes); }
+
+void wipe_stack(std::size_t bytes) noexcept { sodium_stackzero(bytes); }
+
+bool equal_in_constant_time(std::span<unsigned char const> a,
+                            std::span<unsigned char const> b) noexcept {
+  return a.size() == b.size() && sodium_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+void* allocate_locked(std::size_t bytes) {
+  void* const data = sodium_malloc(bytes);
+  if (data == nullptr) throw std::bad_alloc();
+  return data;
+}
+
+void release_locked(void* data) noexcept { sodium_free(data); }
+
+void secret_buffer::release::operator()(char* data) const noexcept { release_locked(data); }
+
+secret_buffer::secret_buffer(std::size_t capacity)
+    : data_(static_cast<char*>(allocate_locked(capacity == 0 ? 1 : capacity))),
+      capacity_(capacity),
+      locked_(sodium_mlock(data_.get(), capacity == 0 ? 1 : capacity) == 0) {}
+
+secret_buffer::secret_buffer(secret_buffer&& other) noexcept
+    : data_(std::move(other.data_)),
+      capacity_(std::exchange(other.capacity_, 0)),
+      size_(std::exchange(other.size_, 0)),
+      locked_(std::exchange(other.locked_, false)) {}
+
+secret_buffer& secret_buffer::operator=(secret_buffer&& other) noexcept {
+  if (this != &other) {
+    data_ = std::move(other.data_);  // releasing the old block wipes it
+    capacity_ = std::exchange(other.capacity_, 0);
+    size_ = std::exchange(other.size_, 0);
+    locked_ = std::exchange(other.locked_, false);
+  }
+  return *this;
+}
+
+secret_buffer::~secret_buffer() = default;  // sodium_free wipes
+
+bool secret_buffer::append(std::string_view bytes) noexcept {
+  if (bytes.size() > capacity_ - size_) return false;
+  if (!bytes.empty()) std::memcpy(data_.get() + size_, bytes.data(), bytes.size());
+  size_ += bytes.size();
+  return true;
+}
+
+void secret_buffer::resize(std::size_t bytes) noexcept {
+  CHECK(bytes <= capacity_);
+  if (bytes < size_) wipe(data_.get() + bytes, size_ - bytes);
+  size_ = bytes;
+}
+
+}  // namespace tacit::core

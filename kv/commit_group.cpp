@@ -1,0 +1,250 @@
+#include "kv/commit_group.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include "core/record.hpp"
+
+namespace tacit::kv {
+
+using core::errc;
+using core::family;
+using core::outcome;
+using core::result;
+
+namespace {
+
+constexpr std::size_t batch_reserved_bytes = 16 * 1024;
+constexpr std::size_t batch_protection_bytes = 8;
+
+// The lowest slot that no API key has.
+std::optional<std::uint16_t> free_slot(core::api_key_directory const& keys) {
+  std::vector<bool> taken(core::limits::api_keys_max);
+  for (auto const& [hash, key] : keys.keys) taken[key->slot] = true;
+  auto const free = std::find(taken.begin(), taken.end(), false);
+  if (free == taken.end()) return std::nullopt;
+  return static_cast<std::uint16_t>(free - taken.begin());
+}
+
+}  // namespace
+
+errc translate(rocksdb::Status const& status) noexcept {
+  if (status.IsNoSpace()) return errc::storage_full;
+  if (status.IsCorruption()) return errc::corrupt;
+  return errc::unavailable;
+}
+
+commit_group::commit_group(commit_context const& context, std::uint64_t sequence,
+                           core::timestamp now)
+    : context_(context),
+      sequence_(sequence),
+      now_(now),
+      batch_(batch_reserved_bytes, 0, batch_protection_bytes, 0) {}
+
+bool commit_group::wants_to_be_alone(core::command const& what) noexcept {
+  return !std::holds_alternative<core::upsert_secret>(what) &&
+         !std::holds_alternative<core::remove_secret>(what);
+}
+
+void commit_group::apply(core::change& asked) {
+  asked.came_of = std::visit([this](auto& what) { return run(what); }, asked.what);
+}
+
+result<commit_group::project_state*> commit_group::load_project(core::project_id const& id) {
+  auto const known = projects_.find(id);
+  if (known != projects_.end()) return &known->second;
+
+  project_state state;
+  std::string row;
+  auto& engine = context_.store.engine();
+  auto status = engine.Get({}, context_.store.in(family::counters), as_slice(id.text()), &row);
+  if (!status.ok() && !status.IsNotFound()) return translate(status);
+  if (status.ok()) {
+    auto const counters =
+        core::decode_counters(context_.keys, {family::counters, id.text()}, row);
+    if (!counters) return counters.error();
+    state.counters = *counters;
+    status = engine.Get({}, context_.store.in(family::projects), as_slice(id.text()), &row);
+    if (!status.ok()) return translate(status);
+    auto const project = core::decode_project(context_.keys, {family::projects, id.text()}, row);
+    if (!project) return project.error();
+    state.secret_limit =
+        project->secret_limit == 0 ? context_.secrets_per_project : project->secret_limit;
+  }
+  return &projects_.emplace(id, state).first->second;
+}
+
+result<std::optional<core::secret_row>*> commit_group::load_secret(std::string const& key) {
+  auto const known = secrets_.find(key);
+  if (known != secrets_.end()) return &known->second;
+
+  std::optional<core::secret_row> found;
+  std::string row;
+  auto const status =
+      context_.store.engine().Get({}, context_.store.in(family::secrets), key, &row);
+  if (!status.ok() && !status.IsNotFound()) return translate(status);
+  if (status.ok()) {
+    auto decoded = core::decode_secret(context_.keys, {family::secrets, key}, row);
+    if (!decoded) return decoded.error();
+    found = std::move(*decoded);
+  }
+  return &secrets_.emplace(key, std::move(found)).first->second;
+}
+
+result<outcome> commit_group::run(core::upsert_secret& asked) {
+  core::project_id const& id = asked.permit.project();
+  auto const project = load_project(id);
+  if (!project) return project.error();
+  std::string const key = core::secret_key_of(id, asked.name);
+  auto const secret = load_secret(key);
+  if (!secret) return secret.error();
+  std::optional<core::secret_row>& existing = **secret;
+
+  auto decided = core::decide_upsert((*project)->counters, existing ? &*existing : nullptr,
+                                     (*project)->secret_limit, next_moment());
+  if (!decided) return decided.error();
+  if (existing) {
+    batch_.Delete(context_.store.in(family::values),
+                  core::value_key_of(id, asked.name, existing->record_id));
+  }
+  core::secret_row& row = decided->secret;
+  row.record_id = asked.record_id;
+  row.last_four = std::move(asked.last_four);
+  batch_.Put(context_.store.in(family::values), core::value_key_of(id, asked.name, row.record_id),
+             asked.sealed_value);
+  batch_.Put(context_.store.in(family::secrets), key,
+             core::encode_secret(context_.keys, {family::secrets, key}, row));
+  (*project)->counters = decided->counters;
+  (*project)->changed = true;
+
+  core::secret_entry entry{asked.name, row.version, row.created, row.updated,
+                           row.last_four.copy()};
+  existing = std::move(row);
+  return outcome(std::move(entry));
+}
+
+result<outcome> commit_group::run(core::remove_secret& asked) {
+  core::project_id const& id = asked.permit.project();
+  auto const project = load_project(id);
+  if (!project) return project.error();
+  std::string const key = core::secret_key_of(id, asked.name);
+  auto const secret = load_secret(key);
+  if (!secret) return secret.error();
+  std::optional<core::secret_row>& existing = **secret;
+
+  auto const decided = core::decide_remove((*project)->counters,
+                                           existing ? &*existing : nullptr, next_moment());
+  if (!decided) return decided.error();
+  if (!existing) return outcome(core::removed{false});
+  batch_.Delete(context_.store.in(family::values),
+                core::value_key_of(id, asked.name, existing->record_id));
+  batch_.Delete(context_.store.in(family::secrets), key);
+  (*project)->counters = *decided;
+  (*project)->changed = true;
+  existing.reset();
+  return outcome(core::removed{true});
+}
+
+result<outcome> commit_group::run(core::create_project& asked) {
+  auto const project = load_project(asked.id);
+  if (!project) return project.error();
+  if ((*project)->counters) return errc::conflict;
+
+  core::project_row const row{asked.name, asked.secret_limit, now_};
+  batch_.Put(context_.store.in(family::projects), as_slice(asked.id.text()),
+             core::encode_project(context_.keys, {family::projects, asked.id.text()}, row));
+  core::write_moment const moment = next_moment();
+  (*project)->counters = core::counter_row{0, moment.sequence, moment.now};
+  (*project)->changed = true;
+  return outcome(core::project_entry{
+      asked.id, asked.name, 0,
+      asked.secret_limit == 0 ? context_.secrets_per_project : asked.secret_limit, now_, now_});
+}
+
+result<void> commit_group::remove_rows_of(core::project_id const& id) {
+  std::string const prefix = core::secrets_prefix_of(id);
+  for (family const which : {family::secrets, family::values}) {
+    std::unique_ptr<rocksdb::Iterator> const rows(
+        context_.store.engine().NewIterator({}, context_.store.in(which)));
+    for (rows->Seek(prefix); rows->Valid() && rows->key().starts_with(prefix); rows->Next()) {
+      batch_.Delete(context_.store.in(which), rows->key());
+    }
+    if (!rows->status().ok()) return translate(rows->status());
+  }
+  return {};
+}
+
+void commit_group::put_api_key(core::api_key_entry const& key) {
+  batch_.Put(context_.store.in(family::api_keys), as_slice(key.id.text()),
+             core::encode_api_key(context_.keys, {family::api_keys, key.id.text()}, key));
+}
+
+void commit_group::remove_from_scopes(core::project_id const& id) {
+  auto changed = std::make_shared<core::api_key_directory>(context_.api_keys);
+  bool any = false;
+  for (auto& [hash, key] : changed->keys) {
+    auto const& projects = key->scope.projects;
+    auto const at = std::lower_bound(projects.begin(), projects.end(), id);
+    if (at == projects.end() || *at != id) continue;
+    auto without = std::make_shared<core::api_key_entry>(*key);
+    without->scope.projects.erase(without->scope.projects.begin() + (at - projects.begin()));
+    put_api_key(*without);
+    key = std::move(without);
+    any = true;
+  }
+  if (any) new_api_keys_ = std::move(changed);
+}
+
+result<outcome> commit_group::run(core::delete_project& asked) {
+  auto const project = load_project(asked.id);
+  if (!project) return project.error();
+  if (!(*project)->counters) return outcome(core::removed{false});
+
+  auto const removed = remove_rows_of(asked.id);
+  if (!removed) return removed.error();
+  batch_.Delete(context_.store.in(family::projects), as_slice(asked.id.text()));
+  batch_.Delete(context_.store.in(family::counters), as_slice(asked.id.text()));
+  remove_from_scopes(asked.id);
+  ++sequence_;
+  (*project)->counters.reset();
+  return outcome(core::removed{true});
+}
+
+result<outcome> commit_group::run(core::create_api_key& asked) {
+  auto const slot = free_slot(context_.api_keys);
+  if (!slot) return errc::conflict;
+  core::api_key_entry key = asked.key;
+  key.slot = *slot;
+  key.created = now_;
+  put_api_key(key);
+  new_api_keys_ = std::make_shared<core::api_key_directory>(context_.api_keys);
+  new_api_keys_->keys.insert_or_assign(key.hash, std::make_shared<core::api_key_entry>(key));
+  return outcome(std::move(key));
+}
+
+result<outcome> commit_group::run(core::revoke_api_key& asked) {
+  if (asked.permit.in_use() == asked.id) return errc::validation;
+  auto const& keys = context_.api_keys.keys;
+  auto const found = std::find_if(keys.begin(), keys.end(), [&](auto const& hash_and_key) {
+    return hash_and_key.second->id == asked.id;
+  });
+  if (found == keys.end()) return errc::not_found;
+  batch_.Delete(context_.store.in(family::api_keys), as_slice(asked.id.text()));
+  new_api_keys_ = std::make_shared<core::api_key_directory>(context_.api_keys);
+  new_api_keys_->keys.erase(found->first);
+  return outcome(core::revoked{});
+}
+
+void commit_group::finish() {
+  for (auto const& [id, project] : projects_) {
+    if (!project.changed || !project.counters) continue;
+    batch_.Put(context_.store.in(family::counters), as_slice(id.text()),
+               core::encode_counters(context_.keys, {family::counters, id.text()},
+                                     *project.counters));
+  }
+  if (batch_.Count() == 0) return;
+  batch_.Put(context_.store.in(family::meta), "sequence",
+             core::encode_sequence(context_.keys, {family::meta, "sequence"}, sequence_));
+}
+
+}  // namespace tacit::kv

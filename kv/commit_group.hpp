@@ -1,0 +1,84 @@
+// Changes that share one write. Each is decided against the store plus what the group has already
+// decided; then all of them are one WriteBatch: together or not at all.
+#pragma once
+
+#include <rocksdb/write_batch.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "core/crypto.hpp"
+#include "core/decide.hpp"
+#include "core/store.hpp"
+#include "kv/database.hpp"
+
+namespace tacit::kv {
+
+// What a group needs to know besides the store.
+struct commit_context {
+  database const& store;
+  core::row_keys const& keys;
+  std::uint32_t secrets_per_project;           // for projects without a limit of their own
+  core::api_key_directory const& api_keys;     // as of the last group
+};
+
+// One thread, one use: apply() each change, finish(), write batch(). A change that asks to be alone
+// in its group (projects and API keys: they touch many rows) is applied to a fresh group only.
+class commit_group {
+ public:
+  commit_group(commit_context const& context, std::uint64_t sequence, core::timestamp now);
+
+  [[nodiscard]] static bool wants_to_be_alone(core::command const& what) noexcept;
+
+  // Sets asked.came_of. The outcome holds once the batch is on disk.
+  void apply(core::change& asked);
+
+  // Adds the counters of every project touched, and the sequence. Call once, after the last apply.
+  void finish();
+
+  [[nodiscard]] rocksdb::WriteBatch& batch() noexcept { return batch_; }
+  [[nodiscard]] std::size_t bytes() const noexcept { return batch_.GetDataSize(); }
+  // The last number given out.
+  [[nodiscard]] std::uint64_t sequence() const noexcept { return sequence_; }
+  // The API keys after this group, when it changed them. Published once the batch is on disk.
+  [[nodiscard]] std::shared_ptr<core::api_key_directory> const& new_api_keys() const noexcept {
+    return new_api_keys_;
+  }
+
+ private:
+  struct project_state {
+    std::optional<core::counter_row> counters;  // none: no such project
+    std::uint32_t secret_limit = 0;
+    bool changed = false;
+  };
+
+  core::result<core::outcome> run(core::upsert_secret& asked);
+  core::result<core::outcome> run(core::remove_secret& asked);
+  core::result<core::outcome> run(core::create_project& asked);
+  core::result<core::outcome> run(core::delete_project& asked);
+  core::result<core::outcome> run(core::create_api_key& asked);
+  core::result<core::outcome> run(core::revoke_api_key& asked);
+
+  core::result<project_state*> load_project(core::project_id const& id);
+  core::result<std::optional<core::secret_row>*> load_secret(std::string const& key);
+  core::result<void> remove_rows_of(core::project_id const& id);
+  void remove_from_scopes(core::project_id const& id);
+  void put_api_key(core::api_key_entry const& key);
+  [[nodiscard]] core::write_moment next_moment() noexcept { return {now_, ++sequence_}; }
+
+  commit_context const& context_;
+  std::uint64_t sequence_;
+  core::timestamp now_;
+  rocksdb::WriteBatch batch_;
+  std::unordered_map<core::project_id, project_state> projects_;
+  std::unordered_map<std::string, std::optional<core::secret_row>> secrets_;
+  std::shared_ptr<core::api_key_directory> new_api_keys_;
+};
+
+// What an error of the engine means to whoever asked.
+[[nodiscard]] core::errc translate(rocksdb::Status const& status) noexcept;
+
+}  // namespace tacit::kv

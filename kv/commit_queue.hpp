@@ -1,0 +1,36 @@
+// Where changes wait for the commit thread.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <vector>
+
+#include "core/error.hpp"
+#include "core/store.hpp"
+
+namespace tacit::kv {
+
+// Many threads push, one takes.
+class commit_queue {
+ public:
+  // errc::unavailable when the queue is closed or holds limits::commit_queue_changes_max.
+  core::result<void> push(core::change& asked);
+
+  // Waits until there is something, the time is up or the queue is closed, and takes all that
+  // waits, in order. Nothing when the time is up; nothing for good once closed and empty.
+  std::vector<core::change*> take_all(std::chrono::milliseconds at_most);
+
+  // No push succeeds from now on; what was pushed is still taken.
+  void close() noexcept;
+  [[nodiscard]] bool closed_and_empty() const noexcept;
+
+ private:
+  mutable std::mutex mutex_;
+  std::condition_variable something_;
+  std::vector<core::change*> waiting_;  // guarded by mutex_
+  bool taker_sleeps_ = false;           // guarded by mutex_
+  bool closed_ = false;                 // guarded by mutex_
+};
+
+}  // namespace tacit::kv

@@ -1,0 +1,180 @@
+// The family `meta` holds, beside the sequence (core/record.cpp):
+//
+//   "format"  number(4, little-endian)   of the whole store; read before anything else
+//   "check"   check(16)                  derived from the root key that the store was made with
+#include "kv/database.hpp"
+
+#include <rocksdb/cache.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/table.h>
+#include <sys/stat.h>
+
+#include <cstdarg>
+#include <cstdio>
+#include <vector>
+
+#include "core/wire.hpp"
+
+namespace tacit::kv {
+
+namespace {
+
+using core::family;
+
+constexpr std::array<char const*, 7> family_names{"default", "projects", "secrets", "values",
+                                                  "counters", "api_keys", "meta"};
+constexpr std::size_t memtables_and_wal_bytes = 16u << 20;
+constexpr std::size_t block_cache_bytes = 64u << 20;
+
+// RocksDB's own log goes to ours, warnings and up: with its own file, Debian's build aborts inside
+// the first put that fails on a full disk.
+class engine_log final : public rocksdb::Logger {
+ public:
+  explicit engine_log(core::log& log) : rocksdb::Logger(rocksdb::WARN_LEVEL), log_(log) {}
+
+  void Logv(char const* format, std::va_list arguments) override {
+    std::array<char, 512> line{};
+    std::vsnprintf(line.data(), line.size(), format, arguments);
+    log_.write(core::severity::warn, "storage engine", {{"detail", std::string_view(line.data())}});
+  }
+  using rocksdb::Logger::Logv;
+
+ private:
+  core::log& log_;
+};
+
+rocksdb::DBOptions engine_options(std::shared_ptr<rocksdb::Logger> logger) {
+  rocksdb::DBOptions options;
+  options.create_if_missing = true;
+  options.create_missing_column_families = true;
+  options.info_log = std::move(logger);
+  options.paranoid_checks = true;
+  // The default drops acknowledged writes that lie behind a damaged block, and opens.
+  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  options.max_bgerror_resume_count = 0;
+  options.db_write_buffer_size = memtables_and_wal_bytes;
+  options.max_total_wal_size = memtables_and_wal_bytes;
+  options.max_background_jobs = 2;
+  options.stats_dump_period_sec = 0;
+  options.stats_persist_period_sec = 0;
+  options.skip_stats_update_on_db_open = true;
+  options.skip_checking_sst_file_sizes_on_db_open = true;
+  options.enable_thread_tracking = false;
+  return options;
+}
+
+rocksdb::ColumnFamilyOptions family_options(std::shared_ptr<rocksdb::Cache> const& cache) {
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = cache;
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+  table.optimize_filters_for_memory = true;
+  table.format_version = 5;
+  rocksdb::ColumnFamilyOptions options;
+  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  options.write_buffer_size = memtables_and_wal_bytes;
+  options.arena_block_size = 64u << 10;
+  options.compression = rocksdb::kNoCompression;  // most of a row is ciphertext
+  options.memtable_protection_bytes_per_key = 8;
+  return options;
+}
+
+[[noreturn]] void fail(std::string const& folder, rocksdb::Status const& status) {
+  if (status.IsIOError() && status.ToString().find("lock") != std::string::npos) {
+    throw open_failure("the store " + folder +
+                       " is in use by another process: stop it, or use another --data folder");
+  }
+  if (status.IsCorruption()) {
+    throw open_failure("the store " + folder + " is damaged (" + status.ToString() +
+                       "): nothing was changed; restore it from a copy");
+  }
+  throw open_failure("cannot open the store " + folder + " (" + status.ToString() +
+                     "): check the disk and the folder's owner");
+}
+
+}  // namespace
+
+bool store_exists(std::string const& folder) {
+  struct stat about {};
+  return ::stat((folder + "/CURRENT").c_str(), &about) == 0;
+}
+
+database::database(std::string folder, std::shared_ptr<rocksdb::Logger> logger)
+    : folder_(std::move(folder)), logger_(std::move(logger)) {}
+
+database::~database() {
+  if (engine_ == nullptr) return;
+  for (auto* const handle : families_) {
+    if (handle != nullptr) engine_->DestroyColumnFamilyHandle(handle);
+  }
+  engine_->Close();
+}
+
+rocksdb::ColumnFamilyHandle* database::in(core::family which) const noexcept {
+  return families_[static_cast<std::size_t>(which)];
+}
+
+void database::open_engine() {
+  auto const cache = rocksdb::NewLRUCache(block_cache_bytes, 4);
+  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
+  for (char const* const name : family_names) {
+    descriptors.emplace_back(name, family_options(cache));
+  }
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* opened = nullptr;
+  auto const status =
+      rocksdb::DB::Open(engine_options(logger_), folder_, descriptors, &handles, &opened);
+  if (!status.ok()) fail(folder_, status);
+  engine_.reset(opened);
+  for (std::size_t i = 0; i < handles.size(); ++i) families_[i] = handles[i];
+}
+
+void database::check_or_mark(core::key_check const& check) {
+  auto* const meta = in(family::meta);
+  std::string_view const expected(reinterpret_cast<char const*>(check.data()), check.size());
+  std::string stored;
+  auto const status = engine_->Get({}, meta, "check", &stored);
+  if (status.IsNotFound()) {
+    std::string format;
+    core::wire_writer(format).number(store_format);
+    rocksdb::WriteBatch batch;
+    batch.Put(meta, "format", format);
+    batch.Put(meta, "check", as_slice(expected));
+    rocksdb::WriteOptions synced;
+    synced.sync = true;
+    auto const written = engine_->Write(synced, &batch);
+    if (!written.ok()) fail(folder_, written);
+    return;
+  }
+  if (!status.ok()) fail(folder_, status);
+  std::string format;
+  auto const read = engine_->Get({}, meta, "format", &format);
+  if (!read.ok()) fail(folder_, read);
+  core::wire_reader from(format);
+  auto const number = from.number<std::uint32_t>();
+  if (!from.done() || number == 0) fail(folder_, rocksdb::Status::Corruption("format"));
+  if (number > store_format) {
+    throw open_failure("the store " + folder_ + " has format " + std::to_string(number) +
+                       ", this tacit knows formats up to " + std::to_string(store_format) +
+                       ": use the newer tacit that wrote it");
+  }
+  if (stored != expected) {
+    throw open_failure("the root key is not the one that the store " + folder_ +
+                       " was made with: give the right one with --key-file");
+  }
+}
+
+std::unique_ptr<database> database::open(std::string const& folder, core::key_check const& check,
+                                         core::log& log) {
+  std::unique_ptr<database> opened(new database(folder, std::make_shared<engine_log>(log)));
+  opened->open_engine();
+  opened->check_or_mark(check);
+  return opened;
+}
+
+void database::flush() noexcept {
+  std::vector<rocksdb::ColumnFamilyHandle*> const all(families_.begin(), families_.end());
+  // A flush that fails loses nothing: the log has it all and is replayed at the next start.
+  engine_->Flush(rocksdb::FlushOptions(), all).PermitUncheckedError();
+}
+
+}  // namespace tacit::kv

@@ -1,0 +1,107 @@
+// The store port on RocksDB.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "core/log.hpp"
+#include "core/rate_limiter.hpp"
+#include "core/store.hpp"
+#include "core/timestamp.hpp"
+#include "kv/commit_group.hpp"
+#include "kv/commit_queue.hpp"
+#include "kv/database.hpp"
+
+namespace tacit::kv {
+
+// What the store borrows; all of it outlives the store.
+struct store_parts {
+  core::row_keys const& keys;
+  core::clock const& clock;
+  core::rate_limiter& limiter;
+  core::log& log;
+};
+
+// One sealed value as the keeper gets it.
+struct sealed_record {
+  core::secret_name name;
+  std::uint64_t record_id = 0;
+  std::uint64_t version = 0;
+  std::string sealed;
+};
+
+struct sealed_project {
+  std::uint64_t revision = 0;
+  std::vector<sealed_record> records;  // sorted by name
+};
+
+class store final : public core::store {
+ public:
+  // Reads the API keys and the sequence. Throws open_failure when they are damaged.
+  store(std::unique_ptr<database> opened, store_parts const& parts,
+        std::uint32_t secrets_per_project);
+
+  [[nodiscard]] core::result<core::project_state> find_project(
+      core::project_id const& id) const override;
+  [[nodiscard]] core::result<core::secret_list> list_secrets(
+      core::read_permit const& permit) const override;
+  [[nodiscard]] core::result<core::project_entry> show_project(
+      core::read_permit const& permit) const override;
+  [[nodiscard]] core::result<std::vector<core::project_entry>> list_projects(
+      core::list_permit const& permit) const override;
+  [[nodiscard]] std::vector<core::api_key_entry> list_api_keys(
+      core::admin_permit const& permit) const override;
+
+  [[nodiscard]] std::uint64_t api_key_generation() const noexcept override;
+  [[nodiscard]] std::shared_ptr<core::api_key_directory const> api_keys() const override;
+  void note_use(core::api_key_entry const& key, core::timestamp now) noexcept override;
+
+  [[nodiscard]] core::result<void> submit(core::change& asked) override;
+  [[nodiscard]] bool writable() const noexcept override;
+
+  // What the keeper asks for: every sealed value of a project and its revision, from one snapshot.
+  // errc::not_found without the project.
+  [[nodiscard]] core::result<sealed_project> sealed_values(core::project_id const& id) const;
+
+  // The commit thread's whole life: commits groups until close() was called and all that waited is
+  // written. Returns false when a write failed with an unknown outcome: the process must end, for
+  // only a restart tells what is on disk. Every change that was submitted is completed either way.
+  [[nodiscard]] bool run_commits();
+  // Takes no more changes. From any thread.
+  void close() noexcept { queue_.close(); }
+
+ private:
+  // A project's rows at one moment.
+  class snapshot;
+
+  void load_api_keys();
+  void load_sequence();
+  [[nodiscard]] core::result<core::project_entry> describe_project(core::project_id const& id,
+                                                                   std::string_view row) const;
+  [[nodiscard]] bool commit(std::vector<core::change*> const& group);
+  [[nodiscard]] bool write(commit_group& group, std::vector<core::change*> const& changes);
+  [[nodiscard]] bool has_room() const noexcept;
+  void publish(std::shared_ptr<core::api_key_directory const> keys,
+               core::api_key_directory const& before);
+  void write_last_uses();
+
+  std::unique_ptr<database> database_;
+  store_parts parts_;
+  std::uint32_t secrets_per_project_;
+  commit_queue queue_;
+  std::uint64_t sequence_ = 0;            // owned by the commit thread
+  std::atomic<bool> failed_ = false;      // a write had an unknown outcome
+  mutable std::atomic<bool> full_ = false;
+
+  mutable std::mutex api_keys_mutex_;
+  std::shared_ptr<core::api_key_directory const> api_keys_;  // guarded by api_keys_mutex_
+  std::atomic<std::uint64_t> api_key_generation_ = 1;
+  // By slot, milliseconds since 1970; 0 when not used since it was given out.
+  std::array<std::atomic<std::int64_t>, core::limits::api_keys_max> last_used_{};
+};
+
+}  // namespace tacit::kv

@@ -1,0 +1,257 @@
+#include "net/client.hpp"
+
+#include <netdb.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/buffer.hpp>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <optional>
+
+#include "core/check.hpp"
+
+namespace tacit::net {
+
+namespace {
+
+namespace http = boost::beast::http;
+using boost::beast::error_code;
+
+class descriptor {
+ public:
+  explicit descriptor(int fd) : fd_(fd) {}
+  descriptor(descriptor&& other) noexcept : fd_(other.fd_) { other.fd_ = -1; }
+  descriptor& operator=(descriptor&&) = delete;
+  ~descriptor() {
+    if (fd_ >= 0) close(fd_);
+  }
+  [[nodiscard]] int get() const noexcept { return fd_; }
+
+ private:
+  int fd_;
+};
+
+// The body of an answer in wiped memory: of the announced size, doubled as needed.
+struct wiped_body {
+  struct value_type {
+    core::secret_buffer bytes{0};
+  };
+
+  class reader {
+   public:
+    template <bool Request, class Fields>
+    reader(http::header<Request, Fields>&, value_type& body) : body_(body.bytes) {}
+
+    void init(boost::optional<std::uint64_t> const& length, error_code& ec) {
+      ec = {};
+      // What a server announces is not taken for granted beyond a megabyte.
+      auto const announced = static_cast<std::size_t>(length.value_or(start_bytes));
+      body_ = core::secret_buffer(std::min(announced, announced_bytes_max));
+    }
+
+    // The parser gives one piece at a time.
+    std::size_t put(boost::asio::const_buffer const& piece, error_code& ec) {
+      make_room(piece.size());
+      bool const held = body_.append({static_cast<char const*>(piece.data()), piece.size()});
+      ec = held ? error_code() : http::error::buffer_overflow;
+      return held ? piece.size() : 0;
+    }
+
+    void finish(error_code& ec) { ec = {}; }
+
+   private:
+    static constexpr std::size_t start_bytes = 4096;
+    static constexpr std::size_t announced_bytes_max = 1024 * 1024;
+
+    void make_room(std::size_t bytes) {
+      if (bytes <= body_.capacity() - body_.size()) return;
+      core::secret_buffer larger(std::max(body_.capacity() * 2, body_.size() + bytes));
+      if (larger.append(body_.reveal())) body_ = std::move(larger);
+    }
+
+    core::secret_buffer& body_;
+  };
+};
+
+client_failure failure_of(int reason, client_fault otherwise) {
+  bool const late = reason == EAGAIN || reason == ETIMEDOUT;
+  return {late ? client_fault::timed_out : otherwise, reason};
+}
+
+using connection = boost::system::result<descriptor, client_failure>;
+
+connection connect_to(int family, sockaddr const* address, socklen_t bytes) {
+  descriptor opened(socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  timeval const limit{client_timeout_seconds, 0};
+  if (opened.get() < 0 ||
+      setsockopt(opened.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) != 0 ||
+      setsockopt(opened.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) != 0 ||
+      connect(opened.get(), address, bytes) != 0) {
+    // What a connect that took too long reports.
+    return client_failure{client_fault::cannot_connect, errno == EINPROGRESS ? ETIMEDOUT : errno};
+  }
+  return opened;
+}
+
+connection open_connection(unix_endpoint const& endpoint) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (endpoint.path.size() >= sizeof address.sun_path) {
+    return client_failure{client_fault::path_too_long};
+  }
+  std::memcpy(address.sun_path, endpoint.path.data(), endpoint.path.size());
+  return connect_to(AF_UNIX, reinterpret_cast<sockaddr const*>(&address), sizeof address);
+}
+
+connection open_connection(tcp_endpoint const& endpoint) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* list = nullptr;
+  int const fault = getaddrinfo(endpoint.host.c_str(), endpoint.port.c_str(), &hints, &list);
+  if (fault != 0) return client_failure{client_fault::no_such_host, fault};
+  std::unique_ptr<addrinfo, void (*)(addrinfo*)> const owner(list, freeaddrinfo);
+  client_failure last{client_fault::cannot_connect, 0};
+  for (addrinfo const* at = list; at != nullptr; at = at->ai_next) {
+    connection made = connect_to(at->ai_family, at->ai_addr, at->ai_addrlen);
+    if (made) return made;
+    last = made.error();
+  }
+  return last;
+}
+
+std::string host_field(unix_endpoint const&) { return "localhost"; }
+
+std::string host_field(tcp_endpoint const& endpoint) {
+  bool const ipv6 = endpoint.host.find(':') != std::string::npos;
+  return (ipv6 ? "[" + endpoint.host + "]" : endpoint.host) + ":" + endpoint.port;
+}
+
+core::secret_buffer make_head(client_request const& request, std::string const& host) {
+  std::string const length = std::to_string(request.body.size());
+  bool const sends_body = !request.body.empty() || request.method == "POST";
+  std::array const parts{
+      request.method,
+      std::string_view(" "),
+      request.target,
+      std::string_view(" HTTP/1.1\r\nHost: "),
+      std::string_view(host),
+      std::string_view("\r\nAccept: application/json\r\nConnection: close\r\n"),
+      std::string_view(request.token.empty() ? "" : "Authorization: Bearer "),
+      request.token,
+      std::string_view(request.token.empty() ? "" : "\r\n"),
+      std::string_view(sends_body ? "Content-Type: application/json\r\nContent-Length: " : ""),
+      std::string_view(sends_body ? length : std::string_view()),
+      std::string_view(sends_body ? "\r\n" : ""),
+      std::string_view("\r\n")};
+  std::size_t bytes = 0;
+  for (std::string_view const part : parts) bytes += part.size();
+  core::secret_buffer head(bytes);
+  for (std::string_view const part : parts) CHECK(head.append(part));
+  return head;
+}
+
+iovec vector_of(std::string_view bytes) {
+  return {const_cast<char*>(bytes.data()), bytes.size()};  // sendmsg only reads
+}
+
+// A server may refuse and close before it has read all: then its answer is what counts, so that a
+// broken pipe is not a failure yet.
+std::optional<client_failure> send_request(int fd, std::string_view head, std::string_view body) {
+  while (!head.empty() || !body.empty()) {
+    std::array<iovec, 2> parts{vector_of(head), vector_of(body)};
+    msghdr message{};
+    message.msg_iov = parts.data();
+    message.msg_iovlen = parts.size();
+    ssize_t const sent = sendmsg(fd, &message, MSG_NOSIGNAL);
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent < 0 && (errno == EPIPE || errno == ECONNRESET)) return std::nullopt;
+    if (sent < 0) return failure_of(errno, client_fault::connection_lost);
+    std::size_t const of_head = std::min(static_cast<std::size_t>(sent), head.size());
+    head.remove_prefix(of_head);
+    body.remove_prefix(static_cast<std::size_t>(sent) - of_head);
+  }
+  return std::nullopt;
+}
+
+client_failure parse_failure(error_code const& ec) {
+  if (ec == http::error::body_limit || ec == http::error::buffer_overflow) {
+    return {client_fault::too_large};
+  }
+  bool const cut = ec == http::error::partial_message || ec == http::error::end_of_stream;
+  return {cut ? client_fault::connection_lost : client_fault::not_http};
+}
+
+using answer_parser = http::parser<false, wiped_body>;
+
+// Gives the parser what is held; what it does not take yet stays at the front.
+error_code feed(answer_parser& parser, core::secret_buffer& held) {
+  error_code ec;
+  std::size_t taken = 0;
+  while (!ec && taken < held.size() && !parser.is_done()) {
+    std::string_view const rest = held.reveal().substr(taken);
+    std::size_t const used = parser.put(boost::asio::buffer(rest.data(), rest.size()), ec);
+    taken += used;
+    if (used == 0) break;
+  }
+  if (ec == http::error::need_more) ec = {};
+  std::size_t const left = held.size() - taken;
+  std::memmove(held.reveal_storage().data(), held.reveal().data() + taken, left);
+  held.resize(left);
+  return ec;
+}
+
+std::optional<client_failure> receive_answer(int fd, answer_parser& parser) {
+  core::secret_buffer held(16 * 1024);
+  while (!parser.is_done()) {
+    std::span<char> const room = held.reveal_storage().subspan(held.size());
+    if (room.empty()) return client_failure{client_fault::not_http};
+    ssize_t const count = recv(fd, room.data(), room.size(), 0);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return failure_of(errno, client_fault::connection_lost);
+    error_code ec;
+    if (count == 0) {
+      if (!parser.got_some()) return client_failure{client_fault::connection_lost};
+      parser.put_eof(ec);
+      if (!ec && !parser.is_done()) ec = http::error::partial_message;
+    } else {
+      held.resize(held.size() + static_cast<std::size_t>(count));
+      ec = feed(parser, held);
+    }
+    if (ec) return parse_failure(ec);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+client_result exchange(client_endpoint const& endpoint, client_request const& request) {
+  connection const opened =
+      std::visit([](auto const& where) { return open_connection(where); }, endpoint);
+  if (!opened) return opened.error();
+  core::secret_buffer const head =
+      make_head(request, std::visit([](auto const& where) { return host_field(where); }, endpoint));
+  if (auto const failed = send_request(opened->get(), head.reveal(), request.body)) {
+    return *failed;
+  }
+  answer_parser parser;
+  parser.eager(true);
+  parser.body_limit(client_body_bytes_max);
+  if (auto const failed = receive_answer(opened->get(), parser)) return *failed;
+  auto& message = parser.get();
+  client_answer answer;
+  answer.status = message.result_int();
+  answer.request_id = std::string(message["X-Request-Id"]);
+  answer.retry_after = std::string(message["Retry-After"]);
+  answer.body = std::move(message.body().bytes);
+  return answer;
+}
+
+}  // namespace tacit::net

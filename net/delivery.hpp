@@ -1,0 +1,52 @@
+// Delivery: the one way out for values. HTTP/1.1 on keeper.sock, to peers known by the kernel's
+// credentials, in the keeper's process and on its one thread.
+//
+//   GET /v1/projects/{id}/env    200 with the values, 304, 403 refused, 404 absent, 503 unavailable
+//
+// Refused, absent, unavailable and empty are four different answers. None is ever turned into
+// another: whatever goes wrong is 503.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <cstddef>
+
+#include "core/crypto.hpp"
+#include "core/delivery_policy.hpp"
+#include "core/log.hpp"
+#include "net/keeper_channel.hpp"
+
+namespace tacit::net {
+
+// What the sessions of a delivery share; it outlives them.
+struct delivery_parts {
+  core::keeper_share const& keys;
+  core::delivery_policy const& policy;
+  keeper_channel& channel;
+  core::log& log;
+};
+
+class delivery {
+ public:
+  // Takes over a listening Unix socket.
+  delivery(boost::asio::io_context& context, int descriptor, delivery_parts const& parts);
+
+  // Accepts and serves until stop(); returns when the last session has ended.
+  boost::asio::awaitable<void> run();
+  // No request is begun any more; what is under way is answered.
+  void stop();
+
+ private:
+  using socket = boost::asio::local::stream_protocol::socket;
+  boost::asio::awaitable<void> serve(socket accepted);
+
+  boost::asio::io_context& context_;
+  boost::asio::local::stream_protocol::acceptor acceptor_;
+  delivery_parts parts_;
+  std::size_t sessions_ = 0;
+  boost::asio::steady_timer last_ended_;
+  bool stopping_ = false;
+};
+
+}  // namespace tacit::net

@@ -1,0 +1,86 @@
+#include "net/delivery_answer.hpp"
+
+#include <vector>
+
+#include "core/sealing.hpp"
+#include "net/json_writer.hpp"
+
+namespace tacit::net {
+
+using core::errc;
+using core::result;
+
+namespace {
+
+// An opened value, as a place in the buffer that holds all of them.
+struct opened_value {
+  core::secret_name const* name;
+  std::size_t from;
+  std::size_t bytes;
+};
+
+// Counts what would be written, so that the real buffer has the size that is needed.
+struct counting_sink {
+  std::size_t bytes = 0;
+  void append(std::string_view text) { bytes += text.size(); }
+};
+
+struct buffer_sink {
+  core::secret_buffer& out;
+  void append(std::string_view text) { CHECK(out.append(text)); }
+};
+
+template <typename Sink>
+void write_body(Sink& out, core::delivery_policy const& policy, core::project_id const& project,
+                sealed_set const& set, std::string_view values,
+                std::vector<opened_value> const& opened) {
+  out.append(R"({"data":{"project":)");
+  append_json_text(out, project.text());
+  out.append(R"(,"revision":)");
+  out.append(std::to_string(set.revision));
+  out.append(R"(,"env":{)");
+  std::string_view comma = "";
+  for (opened_value const& value : opened) {
+    out.append(comma);
+    append_json_text(out, value.name->text());
+    out.append(":");
+    append_json_text(out, values.substr(value.from, value.bytes));
+    comma = ",";
+  }
+  out.append(R"(},"withheld":[)");
+  comma = "";
+  for (core::record_message const& record : set.records) {
+    if (!policy.withholds(record.name.text())) continue;
+    out.append(comma);
+    append_json_text(out, record.name.text());
+    comma = ",";
+  }
+  out.append("]}}");
+}
+
+}  // namespace
+
+result<core::secret_buffer> make_delivery_body(core::keeper_share const& keys,
+                                               core::delivery_policy const& policy,
+                                               core::project_id const& project,
+                                               sealed_set const& set) {
+  std::size_t sealed_bytes = 0;
+  for (core::record_message const& record : set.records) sealed_bytes += record.sealed.size();
+  core::secret_buffer values(sealed_bytes);
+  std::vector<opened_value> opened;
+  for (core::record_message const& record : set.records) {
+    if (policy.withholds(record.name.text())) continue;
+    std::size_t const from = values.size();
+    core::value_place const place{project, record.name, record.record_id};
+    if (!core::open_value(keys, record.sealed, place, values)) return errc::corrupt;
+    opened.push_back({&record.name, from, values.size() - from});
+  }
+  counting_sink count;
+  write_body(count, policy, project, set, values.reveal(), opened);
+  core::secret_buffer body(count.bytes);
+  buffer_sink sink{body};
+  write_body(sink, policy, project, set, values.reveal(), opened);
+  return body;
+}
+
+}  // namespace tacit::net

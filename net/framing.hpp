@@ -1,0 +1,48 @@
+// HTTP/1.1 request heads (RFC 9112), strictly: what two parsers could read differently is refused.
+// The raw bytes are looked at first for what a parser no longer shows (bare CR and LF, folded lines,
+// control characters), then Beast parses, then the fields are judged. No I/O, no allocation but for
+// the parser's own.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "core/error.hpp"
+#include "core/limits.hpp"
+
+namespace tacit::net {
+
+enum class method : std::uint8_t { get, post, delete_, other };
+
+struct framing_limits {
+  std::size_t head_bytes = core::limits::head_bytes_max;
+  std::size_t body_bytes = core::limits::body_bytes_max;
+};
+
+// A request's head. The texts are views into the bytes that were parsed.
+struct request_head {
+  method verb = method::other;
+  std::string_view target;         // origin form: begins with '/'
+  std::size_t head_bytes = 0;      // up to and with the empty line
+  std::size_t body_bytes = 0;      // Content-Length, 0 without
+  bool keep_alive = false;
+  bool expects_continue = false;
+  std::optional<std::string_view> authorization;
+  std::optional<std::string_view> content_type;
+  std::optional<std::string_view> if_none_match;
+  std::optional<std::string_view> request_id;  // when it is one that we take over
+};
+
+// Nothing while the head is not complete. An error says how the request cannot be taken: the
+// connection ends after its answer, because where the next request begins is not known.
+//   uri_too_long         target longer than limits::target_bytes_max
+//   headers_too_large    head longer than the limit, or more than limits::fields_max fields
+//   length_required      any Transfer-Encoding, or a method with a body and no Content-Length
+//   payload_too_large    Content-Length beyond the limit
+//   malformed_request    anything else
+[[nodiscard]] core::result<std::optional<request_head>> parse_request_head(
+    std::string_view bytes, framing_limits const& limits);
+
+}  // namespace tacit::net

@@ -1,0 +1,131 @@
+#include "net/keeper_channel.hpp"
+
+#include <sys/socket.h>
+
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <variant>
+
+#include "core/limits.hpp"
+
+namespace tacit::net {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+using core::errc;
+using core::result;
+
+namespace {
+
+constexpr std::chrono::seconds answer_seconds_max{10};
+constexpr std::size_t gathered_bytes_max = 256u << 20;
+
+}  // namespace
+
+keeper_channel::keeper_channel(asio::io_context& context, int descriptor)
+    : context_(context), descriptor_(context, descriptor) {}
+
+asio::awaitable<bool> keeper_channel::send(std::string datagram) {
+  while (open_) {
+    auto const sent = ::send(descriptor_.native_handle(), datagram.data(), datagram.size(),
+                             MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent >= 0) co_return true;
+    if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) co_return false;
+    error_code error;
+    auto token = asio::redirect_error(asio::use_awaitable, error);
+    co_await descriptor_.async_wait(asio::posix::stream_descriptor::wait_write, token);
+    if (error) co_return false;
+  }
+  co_return false;
+}
+
+asio::awaitable<result<sealed_set>> keeper_channel::fetch(core::project_id project) {
+  ask asked(context_);
+  asked.done.expires_after(answer_seconds_max);
+  std::uint32_t const number = ++last_ask_;
+  asks_.emplace(number, &asked);
+  std::string datagram = core::encode_message(core::fetch_message{number, project});
+  bool const sent = co_await send(std::move(datagram));
+  if (sent && asks_.contains(number)) {
+    error_code error;
+    auto token = asio::redirect_error(asio::use_awaitable, error);
+    co_await asked.done.async_wait(token);
+  }
+  asks_.erase(number);
+  if (!asked.came_of) co_return asked.came_of.error();
+  co_return std::move(asked.gathered);
+}
+
+bool keeper_channel::take(core::record_message& record) {
+  auto const found = asks_.find(record.ask);
+  if (found == asks_.end()) return record.ask <= last_ask_;  // an answer that came too late
+  ask& asked = *found->second;
+  auto& records = asked.gathered.records;
+  asked.gathered_bytes += record.sealed.size();
+  if (asked.gathered_bytes > gathered_bytes_max) return false;
+  if (records.size() >= core::limits::secrets_per_project_max) return false;
+  if (!records.empty() && !(records.back().name < record.name)) return false;
+  records.push_back(std::move(record));
+  return true;
+}
+
+bool keeper_channel::take(core::fetched_message const& fetched) {
+  auto const found = asks_.find(fetched.ask);
+  if (found == asks_.end()) return fetched.ask <= last_ask_;
+  ask& asked = *found->second;
+  bool const whole = asked.gathered.records.size() == fetched.records;
+  bool const empty = asked.gathered.records.empty();
+  switch (fetched.came_of) {
+    case core::fetch_outcome::found:
+      if (!whole) return false;
+      asked.gathered.revision = fetched.revision;
+      asked.came_of = result<void>();
+      break;
+    case core::fetch_outcome::absent:
+      if (!empty) return false;
+      asked.came_of = errc::not_found;
+      break;
+    case core::fetch_outcome::unavailable:
+      asked.came_of = errc::unavailable;
+      break;
+  }
+  asks_.erase(found);
+  asked.done.cancel();
+  return true;
+}
+
+bool keeper_channel::take(core::message_to_keeper& message) {
+  if (auto* const record = std::get_if<core::record_message>(&message)) return take(*record);
+  if (auto const* const fetched = std::get_if<core::fetched_message>(&message)) {
+    return take(*fetched);
+  }
+  return false;  // ready is said once, before this runs
+}
+
+asio::awaitable<void> keeper_channel::run() {
+  std::string datagram(core::limits::channel_message_bytes_max, '\0');
+  while (open_) {
+    error_code error;
+    auto token = asio::redirect_error(asio::use_awaitable, error);
+    co_await descriptor_.async_wait(asio::posix::stream_descriptor::wait_read, token);
+    if (error) break;
+    auto const got = ::recv(descriptor_.native_handle(), datagram.data(), datagram.size(),
+                            MSG_DONTWAIT | MSG_TRUNC);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) continue;
+    if (got <= 0 || static_cast<std::size_t>(got) > datagram.size()) break;
+    auto message =
+        core::decode_to_keeper(std::string_view(datagram.data(), static_cast<std::size_t>(got)));
+    if (!message || !take(*message)) break;
+  }
+  open_ = false;
+  for (auto const& [number, asked] : asks_) asked->done.cancel();
+  asks_.clear();
+}
+
+void keeper_channel::send_drain() noexcept {
+  std::string const datagram = core::encode_message(core::drain_message{});
+  [[maybe_unused]] auto const sent = ::send(descriptor_.native_handle(), datagram.data(),
+                                            datagram.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+}  // namespace tacit::net

@@ -1,0 +1,61 @@
+// The keeper's end of the socket pair: asks the api process for sealed values. Whatever comes from
+// there is taken as hostile: bounded in number and size, and a message out of place ends the channel.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <cstdint>
+#include <unordered_map>
+#include <vector>
+
+#include "core/channel.hpp"
+#include "core/error.hpp"
+
+namespace tacit::net {
+
+// What the api says it has stored for a project. Nothing of it is believed until it opens.
+struct sealed_set {
+  std::uint64_t revision = 0;
+  std::vector<core::record_message> records;  // strictly ascending by name
+};
+
+class keeper_channel {
+ public:
+  // Takes over the descriptor.
+  keeper_channel(boost::asio::io_context& context, int descriptor);
+
+  // errc::not_found when the api says that there is no such project; errc::unavailable when it says
+  // so, does not answer in time, answers nonsense or is gone.
+  boost::asio::awaitable<core::result<sealed_set>> fetch(core::project_id project);
+
+  // Reads answers until the api closes its end or sends what it must not.
+  boost::asio::awaitable<void> run();
+
+  // Tells the api to finish and exit. What cannot be sent at once is dropped: closing says the same.
+  void send_drain() noexcept;
+
+ private:
+  struct ask {
+    explicit ask(boost::asio::io_context& context) : done(context) {}
+
+    boost::asio::steady_timer done;  // cancelled when the answer is complete
+    sealed_set gathered;
+    std::size_t gathered_bytes = 0;
+    core::result<void> came_of{core::errc::unavailable};
+  };
+
+  [[nodiscard]] bool take(core::message_to_keeper& message);
+  [[nodiscard]] bool take(core::record_message& record);
+  [[nodiscard]] bool take(core::fetched_message const& fetched);
+  boost::asio::awaitable<bool> send(std::string datagram);
+
+  boost::asio::io_context& context_;
+  boost::asio::posix::stream_descriptor descriptor_;
+  std::unordered_map<std::uint32_t, ask*> asks_;
+  std::uint32_t last_ask_ = 0;
+  bool open_ = true;
+};
+
+}  // namespace tacit::net

@@ -1,0 +1,18 @@
+// Who the other end of a Unix socket is, as the kernel says (unix(7): SO_PEERCRED, SO_PEERGROUPS).
+#pragma once
+
+#include "core/delivery_policy.hpp"
+#include "core/error.hpp"
+
+namespace tacit::net {
+
+// `with_unit` also looks up the peer's systemd unit in /proc/PID/cgroup (cgroups(7)): the peer may
+// have exited since and its pid be another's, so the pid is checked to be the peer's still.
+// errc::unavailable when the kernel does not tell.
+[[nodiscard]] core::result<core::delivery_peer> find_peer(int socket, bool with_unit);
+
+// The unit in the text of a /proc/PID/cgroup file: the last part of its path that ends in
+// ".service" or ".scope"; "" when there is none.
+[[nodiscard]] std::string unit_of_cgroup(std::string_view cgroup_file);
+
+}  // namespace tacit::net

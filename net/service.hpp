@@ -1,0 +1,137 @@
+// A request's way through the program, without I/O on sockets: a framed request comes in; either its
+// answer is appended, or a change is to be committed and finish() appends the answer afterwards.
+// One service per io thread.
+//
+//   framed request → route → caller → admitted → permit → (content type, body) → command
+//
+// Each step takes the type that only the step before can make (core/access.hpp).
+#pragma once
+
+#include <boost/asio/any_completion_handler.hpp>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/access.hpp"
+#include "core/crypto.hpp"
+#include "core/log.hpp"
+#include "core/rate_limiter.hpp"
+#include "core/sealing.hpp"
+#include "core/store.hpp"
+#include "net/answer.hpp"
+#include "net/framing.hpp"
+#include "net/route.hpp"
+
+namespace tacit::net {
+
+// Who is at the other end of a connection, as far as the kernel says.
+struct peer {
+  std::uint64_t address_hash = 0;  // for the limit on failed authentication
+  bool local_owner = false;        // on api.sock, with the right credentials
+};
+
+// What services of all threads share; it outlives them.
+struct service_parts {
+  core::store& store;
+  core::rate_limiter& limiter;
+  core::api_share const& share;
+  core::log& log;
+  framing_limits framing;
+  std::uint32_t last_four_min_length;
+};
+
+// What the answer to a request repeats of it, and what its log line says.
+struct request_record {
+  std::string_view verb;
+  std::string_view route = "";
+  std::string request_id;
+  std::string api_key_id;
+  bool keep_alive = true;
+  std::optional<rate_report> rate;
+  std::int64_t began_microseconds = 0;
+};
+
+// A change under way, and what its answer needs.
+struct pending_write : core::change {
+  using core::change::change;
+
+  request_record record;
+  std::optional<core::api_key_text> raw_key;  // of a new API key: shown this once
+  boost::asio::any_completion_handler<void()> resume;
+};
+
+// What came of a request so far.
+struct handled {
+  std::unique_ptr<pending_write> write;  // to be submitted; null when the answer is appended
+  bool keep_alive = true;
+};
+
+class service {
+ public:
+  service(service_parts const& parts, core::completion_port& home);
+
+  // `body` has head.body_bytes bytes. It may hold a value: the caller wipes it afterwards.
+  [[nodiscard]] handled handle(request_head const& head, std::string_view body, peer const& from,
+                               std::string& out);
+
+  // After the change was completed, or was refused by the store's submit().
+  [[nodiscard]] bool finish(pending_write& write, std::string& out);
+
+  // The answer to bytes that are no request that we take; the connection ends after it.
+  void refuse_bytes(core::errc why, std::string& out);
+
+  // Now and then, when idle: forgets the intake key when it is old.
+  void grow_old() noexcept;
+
+  [[nodiscard]] framing_limits const& framing() const noexcept { return parts_.framing; }
+  [[nodiscard]] core::store& store() noexcept { return parts_.store; }
+
+ private:
+  struct exchange;  // one request and its answer under way
+
+  void answer_error(exchange& x, core::errc error,
+                    std::optional<body_problem> const& problem = std::nullopt);
+  void answer_body(exchange& x, unsigned status);
+  void append(answer_head const& head, std::string& out);
+  void log_answer(request_record const& record, unsigned status);
+
+  core::result<core::caller> identify(exchange const& x);
+  void answer_unidentified(exchange& x);
+  void answer_health(exchange& x);
+  void dispatch(exchange& x, core::admitted const& caller);
+
+  void list_secrets(exchange& x, core::admitted const& caller);
+  void upsert_secret(exchange& x, core::admitted const& caller);
+  void remove_secret(exchange& x, core::admitted const& caller);
+  void list_projects(exchange& x, core::admitted const& caller);
+  void show_project(exchange& x, core::admitted const& caller);
+  void create_project(exchange& x, core::admitted const& caller);
+  void delete_project(exchange& x, core::admitted const& caller);
+  void list_api_keys(exchange& x, core::admitted const& caller);
+  void create_api_key(exchange& x, core::admitted const& caller);
+  void revoke_api_key(exchange& x, core::admitted const& caller);
+
+  // The project of the path: absent when its id has not the form.
+  core::result<core::project_state> find_project(std::string_view text,
+                                                 std::optional<core::project_id>& id);
+  [[nodiscard]] bool has_json_body(exchange& x);
+  void commit(exchange& x, core::command what);
+  [[nodiscard]] std::string make_request_id();
+  [[nodiscard]] std::string_view date_now(core::timestamp now);
+
+  service_parts const& parts_;
+  core::completion_port& home_;
+  core::sealer sealer_;
+  core::secret_buffer value_;  // the value of the request at hand
+  std::string body_;           // the body of the answer at hand
+  std::shared_ptr<core::api_key_directory const> api_keys_;
+  std::uint64_t api_keys_generation_ = 0;
+  std::string date_;
+  std::int64_t date_second_ = -1;
+  std::array<unsigned char, 1024> random_{};
+  std::size_t random_used_ = sizeof random_;
+};
+
+}  // namespace tacit::net

@@ -1,0 +1,261 @@
+#include "net/session.hpp"
+
+#include <sys/socket.h>
+
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <memory>
+#include <utility>
+
+#include "net/held_input.hpp"
+
+namespace tacit::net {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+
+namespace {
+
+// Answers are sent when this much has gathered, so that a flood of pipelined requests is bounded.
+constexpr std::size_t output_bytes_max = 256 * 1024;
+constexpr std::size_t lingering_bytes_max = 256 * 1024;
+constexpr std::size_t held_first_bytes = 1024;
+
+// Links a connection into its worker for as long as the session runs.
+class linked {
+ public:
+  linked(worker& at, connection& one) : at_(at), one_(one) { at_.link(one_); }
+  ~linked() { at_.unlink(one_); }
+  linked(linked const&) = delete;
+  linked& operator=(linked const&) = delete;
+
+ private:
+  worker& at_;
+  connection& one_;
+};
+
+enum class end_of { batch, connection, input };
+
+// What came of the bytes at hand.
+struct progress {
+  std::size_t consumed = 0;
+  std::unique_ptr<pending_write> write;  // to be committed before the next request is looked at
+  bool keep_alive = true;
+  bool full = false;           // the output must be sent before more is taken
+  waiting_for next = waiting_for::request;
+  std::size_t bytes_needed = 0;  // of the request at hand, when known
+};
+
+void wipe_part(std::string_view part) {
+  core::wipe(const_cast<char*>(part.data()), part.size());
+}
+
+// Takes complete requests from the front of `input` until one must wait for its commit, the output
+// is full or the rest is not complete.
+progress take_requests(worker& at, std::string_view input, peer const& from, std::string& out) {
+  progress done;
+  while (done.keep_alive && done.write == nullptr) {
+    std::string_view const rest = input.substr(done.consumed);
+    if (rest.empty()) return done;
+    if (out.size() >= output_bytes_max) {
+      done.full = true;
+      return done;
+    }
+    auto const parsed = parse_request_head(rest, at.requests().framing());
+    if (!parsed) {
+      at.requests().refuse_bytes(parsed.error(), out);
+      done.keep_alive = false;
+      return done;
+    }
+    if (!*parsed) {
+      done.next = waiting_for::head;
+      return done;
+    }
+    request_head head = **parsed;
+    std::size_t const whole = head.head_bytes + head.body_bytes;
+    if (rest.size() < whole) {
+      done.next = waiting_for::body;
+      done.bytes_needed = whole;
+      return done;
+    }
+    if (at.draining()) head.keep_alive = false;
+    std::string_view const body = rest.substr(head.head_bytes, head.body_bytes);
+    handled came_of = at.requests().handle(head, body, from, out);
+    wipe_part(body);
+    done.consumed += whole;
+    done.keep_alive = came_of.keep_alive;
+    done.write = std::move(came_of.write);
+  }
+  return done;
+}
+
+bool is_would_block(error_code const& error) {
+  return error == asio::error::would_block || error == asio::error::try_again;
+}
+
+asio::awaitable<error_code> wait_until(connection& one, asio::socket_base::wait_type what) {
+  error_code error;
+  auto token = asio::redirect_error(asio::use_awaitable, error);
+  co_await one.socket.async_wait(what, token);
+  co_return error;
+}
+
+// Sends what is in the worker's output and wipes it. False when the connection is of no use any more.
+asio::awaitable<bool> send_output(worker& at, connection& one) {
+  std::string& shared = at.output();
+  if (shared.empty()) co_return true;
+  error_code error;
+  std::size_t sent = one.socket.write_some(asio::buffer(shared), error);
+  if (!error && sent == shared.size()) {
+    core::wipe(shared.data(), shared.size());
+    shared.clear();
+    co_return true;
+  }
+  // The client reads slowly: the rest is kept here, so that others can use the shared output.
+  std::string rest = shared.substr(error ? 0 : sent);
+  core::wipe(shared.data(), shared.size());
+  shared.clear();
+  std::size_t at_byte = 0;
+  while (!error || is_would_block(error)) {
+    if (at_byte == rest.size()) break;
+    at.enter(one, waiting_for::client);
+    error = co_await wait_until(one, asio::socket_base::wait_write);
+    if (error) break;
+    sent = one.socket.write_some(asio::buffer(rest.data() + at_byte, rest.size() - at_byte), error);
+    if (!error) at_byte += sent;
+  }
+  bool const complete = at_byte == rest.size();
+  core::wipe(rest.data(), rest.size());
+  co_return complete;
+}
+
+// Waits for the commit of a change. Never fails: the outcome is in the change.
+asio::awaitable<void> commit(worker& at, connection& one, pending_write& write) {
+  auto const submit = [](auto handler, pending_write* asked, core::store* store) {
+    asked->resume = std::move(handler);
+    auto const taken = store->submit(*asked);
+    if (taken) return;
+    asked->came_of = taken.error();
+    asked->home.complete(asked);
+  };
+  at.enter(one, waiting_for::commit);
+  pending_write* const asked = &write;
+  core::store* const store = &at.requests().store();
+  co_await asio::async_initiate<asio::use_awaitable_t<> const, void()>(submit, asio::use_awaitable,
+                                                                       asked, store);
+}
+
+// Ends the connection so that what was sent arrives: closing with unread bytes in the kernel would
+// make it reset the connection and drop them (RFC 9112 section 9.6).
+asio::awaitable<void> close_gently(worker& at, connection& one) {
+  error_code error;
+  one.socket.shutdown(asio::socket_base::shutdown_send, error);
+  at.enter(one, waiting_for::client);
+  std::size_t seen = 0;
+  std::array<char, 4096> ignored;
+  while (!error && !one.timed_out && seen < lingering_bytes_max) {
+    std::size_t const n = one.socket.read_some(asio::buffer(ignored), error);
+    core::wipe(ignored.data(), n);
+    seen += n;
+    if (is_would_block(error)) error = co_await wait_until(one, asio::socket_base::wait_read);
+  }
+}
+
+// Reads once: into the session's own buffer when it has one, else into the worker's scratch.
+// Returns the bytes to look at; empty with error set when nothing came.
+std::string_view read_once(worker& at, connection& one, held_input& held, error_code& error) {
+  if (!held.empty()) {
+    std::span<char> const space = held.free_space();
+    std::size_t const n = one.socket.read_some(asio::buffer(space.data(), space.size()), error);
+    if (!error) held.grow_by(n);
+    return error ? std::string_view() : held.view();
+  }
+  core::secret_buffer& scratch = at.scratch();
+  std::span<char> const space = scratch.reveal_storage();
+  std::size_t const n = one.socket.read_some(asio::buffer(space.data(), space.size()), error);
+  if (error) return {};
+  scratch.resize(n);
+  return scratch.reveal();
+}
+
+// Keeps what is left of the input in the session's own buffer, and makes room for what is missing.
+void keep_rest(worker& at, held_input& held, std::string_view input, progress const& done) {
+  if (held.empty()) {
+    held.append(input.substr(done.consumed));
+    at.scratch().clear();
+  } else {
+    held.consume(done.consumed);
+  }
+  if (held.empty()) return;
+  std::size_t const wanted =
+      done.bytes_needed > 0 ? done.bytes_needed
+                            : std::max(held_first_bytes, held.view().size() * 2);
+  held.reserve(std::max(wanted, held.view().size() + 1));
+}
+
+// Answers everything that can be answered of `input`. False when the connection ends.
+asio::awaitable<bool> serve_input(worker& at, connection& one, peer const& from, held_input& held,
+                                  std::string_view input) {
+  while (true) {
+    progress done = take_requests(at, input, from, at.output());
+    keep_rest(at, held, input, done);
+    bool const sent = co_await send_output(at, one);
+    if (!sent) co_return false;
+    if (done.write != nullptr) {
+      co_await commit(at, one, *done.write);
+      done.keep_alive = at.requests().finish(*done.write, at.output()) && !at.draining();
+      done.write.reset();
+      bool const answered = co_await send_output(at, one);
+      if (!answered) co_return false;
+    } else if (!done.full) {
+      if (done.keep_alive) {
+        if (done.next == waiting_for::request || one.state != done.next) at.enter(one, done.next);
+      }
+      co_return done.keep_alive;
+    }
+    if (!done.keep_alive) co_return false;
+    input = held.view();
+    if (input.empty()) {
+      at.enter(one, waiting_for::request);
+      co_return true;
+    }
+  }
+}
+
+}  // namespace
+
+asio::awaitable<void> run_session(worker& at, stream_socket accepted, peer from) {
+  connection one(std::move(accepted));
+  linked const link(at, one);
+  held_input held;
+  at.enter(one, waiting_for::request);
+
+  bool gently = true;
+  while (true) {
+    error_code error;
+    std::string_view const input = read_once(at, one, held, error);
+    if (is_would_block(error)) {
+      if (at.draining() && held.empty()) break;
+      error = co_await wait_until(one, asio::socket_base::wait_read);
+      if (!error) continue;
+      if (one.timed_out && (one.state == waiting_for::head || one.state == waiting_for::body)) {
+        at.requests().refuse_bytes(core::errc::request_timeout, at.output());
+        one.timed_out = false;
+        gently = co_await send_output(at, one);
+        break;
+      }
+      if (!at.draining() || !held.empty()) gently = false;
+      break;
+    }
+    if (error) {
+      gently = false;  // the client has closed, or the connection is broken
+      break;
+    }
+    bool const goes_on = co_await serve_input(at, one, from, held, input);
+    if (!goes_on) break;
+  }
+  if (gently) co_await close_gently(at, one);
+}
+
+}  // namespace tacit::net

@@ -1,0 +1,127 @@
+#include "net/worker.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "net/now.hpp"
+#include "net/session.hpp"
+
+namespace tacit::net {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr std::size_t scratch_slack_bytes = 8 * 1024;
+
+std::int64_t monotonic_seconds() { return monotonic_microseconds() / 1'000'000; }
+
+}  // namespace
+
+worker::worker(service_parts const& parts, connection_limits const& limits)
+    : tick_(context_),
+      limits_(limits),
+      service_(parts, *this),
+      scratch_(parts.framing.head_bytes + parts.framing.body_bytes + scratch_slack_bytes),
+      now_seconds_(monotonic_seconds()) {}
+
+worker::~worker() = default;
+
+void worker::run() {
+  asio::co_spawn(context_, keep_time(), [](std::exception_ptr failed) {
+    if (failed) std::rethrow_exception(failed);
+  });
+  context_.run();
+}
+
+void worker::adopt(int descriptor, int family, peer from, std::atomic<std::uint32_t>& open) {
+  asio::post(context_, [this, descriptor, family, from, &open] {
+    stream_socket accepted(context_);
+    boost::system::error_code error;
+    accepted.assign(asio::generic::stream_protocol(family, 0), descriptor, error);
+    if (!error) accepted.non_blocking(true, error);
+    if (error) {
+      open.fetch_sub(1, std::memory_order_relaxed);
+      return;
+    }
+    asio::co_spawn(context_, run_session(*this, std::move(accepted), from),
+                   [&open](std::exception_ptr failed) {
+                     open.fetch_sub(1, std::memory_order_relaxed);
+                     if (failed) std::rethrow_exception(failed);
+                   });
+  });
+}
+
+void worker::drain(std::uint32_t patience_seconds) {
+  asio::post(context_, [this, patience_seconds] {
+    draining_ = true;
+    drain_until_seconds_ = monotonic_seconds() + patience_seconds;
+    for (connection* one = first_; one != nullptr; one = one->next) {
+      if (one->state == waiting_for::request) one->socket.cancel();
+    }
+    tick_.cancel();
+  });
+}
+
+void worker::complete(core::change* first) noexcept {
+  asio::post(context_, [first] {
+    core::change* one = first;
+    while (one != nullptr) {
+      auto* const write = static_cast<pending_write*>(one);
+      one = one->next;  // the write may be gone once it is resumed
+      auto resume = std::move(write->resume);
+      resume();
+    }
+  });
+}
+
+void worker::enter(connection& one, waiting_for state) noexcept {
+  one.state = state;
+  one.since_seconds = now_seconds_;
+}
+
+void worker::link(connection& one) noexcept {
+  one.next = first_;
+  if (first_ != nullptr) first_->previous = &one;
+  first_ = &one;
+}
+
+void worker::unlink(connection& one) noexcept {
+  if (one.next != nullptr) one.next->previous = one.previous;
+  (one.previous != nullptr ? one.previous->next : first_) = one.next;
+}
+
+void worker::check_deadlines() {
+  bool const out_of_patience = draining_ && now_seconds_ >= drain_until_seconds_;
+  for (connection* one = first_; one != nullptr; one = one->next) {
+    std::int64_t seconds = 0;
+    switch (one->state) {
+      case waiting_for::request: seconds = limits_.idle_seconds; break;
+      case waiting_for::head: seconds = limits_.head_seconds; break;
+      case waiting_for::body: seconds = limits_.body_seconds; break;
+      case waiting_for::client: seconds = limits_.idle_seconds; break;
+      case waiting_for::commit: continue;
+    }
+    bool const late = now_seconds_ - one->since_seconds > seconds;
+    bool const idle_in_drain = draining_ && one->state == waiting_for::request;
+    if (!late && !idle_in_drain && !out_of_patience) continue;
+    one->timed_out = late || out_of_patience;
+    one->socket.cancel();
+  }
+}
+
+asio::awaitable<void> worker::keep_time() {
+  while (!draining_ || first_ != nullptr) {
+    tick_.expires_after(std::chrono::seconds(1));
+    boost::system::error_code ignored;
+    auto token = asio::redirect_error(asio::use_awaitable, ignored);
+    co_await tick_.async_wait(token);
+    now_seconds_ = monotonic_seconds();
+    service_.grow_old();
+    check_deadlines();
+  }
+}
+
+}  // namespace tacit::net

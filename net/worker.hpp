@@ -1,0 +1,86 @@
+// A core's share of the api process: one thread, one io_context, its connections, its service.
+// Nothing of it is shared with other cores on a request's path.
+#pragma once
+
+#include <atomic>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <cstdint>
+#include <string>
+
+#include "core/secret.hpp"
+#include "core/store.hpp"
+#include "net/service.hpp"
+
+namespace tacit::net {
+
+struct connection_limits {
+  std::uint32_t head_seconds = core::limits::head_seconds_max;
+  std::uint32_t body_seconds = core::limits::body_seconds_max;
+  std::uint32_t idle_seconds = core::limits::idle_seconds_max;
+};
+
+using stream_socket = boost::asio::generic::stream_protocol::socket;
+
+// What a connection waits for: decides how long it may, and what it hears when it was too long.
+enum class waiting_for : std::uint8_t { request, head, body, commit, client };
+
+// A connection as its worker knows it: linked into the worker's list for as long as its session
+// runs. Owned by the session; touched by the worker's thread only.
+struct connection {
+  explicit connection(stream_socket accepted) : socket(std::move(accepted)) {}
+
+  stream_socket socket;
+  waiting_for state = waiting_for::request;
+  std::int64_t since_seconds = 0;  // when it came into this state, monotonic
+  bool timed_out = false;
+  connection* previous = nullptr;
+  connection* next = nullptr;
+};
+
+class worker final : public core::completion_port {
+ public:
+  worker(service_parts const& parts, connection_limits const& limits);
+  ~worker() override;
+
+  // The thread's whole life: runs sessions until drain() was called and the last one has ended.
+  void run();
+
+  // From any thread: takes over an accepted, non-blocking socket. `open` counts the connections of
+  // all workers; the session counts itself out when it ends.
+  void adopt(int descriptor, int family, peer from, std::atomic<std::uint32_t>& open);
+
+  // From any thread: no request is begun any more; what is under way is answered, then every
+  // connection is closed; after `patience_seconds` also those that do not read their answer.
+  void drain(std::uint32_t patience_seconds);
+
+  void complete(core::change* first) noexcept override;
+
+  // For sessions, on the worker's thread.
+  [[nodiscard]] service& requests() noexcept { return service_; }
+  [[nodiscard]] core::secret_buffer& scratch() noexcept { return scratch_; }
+  [[nodiscard]] std::string& output() noexcept { return output_; }
+  [[nodiscard]] bool draining() const noexcept { return draining_; }
+  void enter(connection& one, waiting_for state) noexcept;
+  void link(connection& one) noexcept;
+  void unlink(connection& one) noexcept;
+
+ private:
+  boost::asio::awaitable<void> keep_time();
+  void check_deadlines();
+
+  boost::asio::io_context context_{1};
+  boost::asio::steady_timer tick_;
+  connection_limits limits_;
+  service service_;
+  core::secret_buffer scratch_;  // what was just read; empty between two reads
+  std::string output_;           // answers of what was just read; empty between two reads
+  connection* first_ = nullptr;
+  std::int64_t now_seconds_ = 0;
+  std::int64_t drain_until_seconds_ = 0;
+  bool draining_ = false;
+};
+
+}  // namespace tacit::net

@@ -59,7 +59,8 @@ struct pending_write : core::change {
 
   request_record record;
   std::optional<core::api_key_text> raw_key;  // of a new API key: shown this once
-  boost::asio::any_completion_handler<void()> resume;
+  // The coroutine that waits. Set by emplace only: in Boost 1.81 assigning one recurses for ever.
+  std::optional<boost::asio::any_completion_handler<void()>> resume;
 };
 
 // What came of a request so far.

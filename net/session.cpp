@@ -133,7 +133,7 @@ asio::awaitable<bool> send_output(worker& at, connection& one) {
 // Waits for the commit of a change. Never fails: the outcome is in the change.
 asio::awaitable<void> commit(worker& at, connection& one, pending_write& write) {
   auto const submit = [](auto handler, pending_write* asked, core::store* store) {
-    asked->resume = std::move(handler);
+    asked->resume.emplace(std::move(handler));
     auto const taken = store->submit(*asked);
     if (taken) return;
     asked->came_of = taken.error();

@@ -71,8 +71,8 @@ void worker::complete(core::change* first) noexcept {
     while (one != nullptr) {
       auto* const write = static_cast<pending_write*>(one);
       one = one->next;  // the write may be gone once it is resumed
-      auto resume = std::move(write->resume);
-      resume();
+      auto resume = std::move(*write->resume);
+      std::move(resume)();
     }
   });
 }

@@ -1,0 +1,263 @@
+// The api process: faces the network, holds the database, cannot open a value. Its main thread
+// answers the keeper and waits for signals; it owns every other thread.
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+
+#include <csignal>
+#include <cstdio>
+#include <future>
+#include <thread>
+
+#include "app/api_child.hpp"
+#include "app/data_folder.hpp"
+#include "app/limiter_memory.hpp"
+#include "app/listen.hpp"
+#include "app/log_sink.hpp"
+#include "app/sandbox.hpp"
+#include "app/startup.hpp"
+#include "core/channel.hpp"
+#include "kv/store.hpp"
+#include "net/listener.hpp"
+#include "net/now.hpp"
+#include "net/worker.hpp"
+
+namespace tacit::app {
+
+namespace {
+
+constexpr int status_keeper_died = 3;
+constexpr int status_storage_unknown = 5;
+constexpr std::uint32_t drain_patience_seconds = 5;
+
+class system_clock final : public core::clock {
+ public:
+  core::timestamp now() const noexcept override {
+    return {net::read_clock_nanoseconds(CLOCK_REALTIME) / 1'000'000};
+  }
+};
+
+// Signals that end the process are taken from a descriptor, by the main thread.
+descriptor open_signals() {
+  sigset_t ending;
+  sigemptyset(&ending);
+  sigaddset(&ending, SIGTERM);
+  sigaddset(&ending, SIGINT);
+  ::pthread_sigmask(SIG_BLOCK, &ending, nullptr);
+  return descriptor(::signalfd(-1, &ending, SFD_CLOEXEC | SFD_NONBLOCK));
+}
+
+// The keeper's first message. Null when the keeper ended before it: it has said why.
+core::locked_ptr<core::start_message> receive_start(int channel) {
+  core::secret_buffer datagram(core::limits::channel_message_bytes_max);
+  std::span<char> const space = datagram.reveal_storage();
+  ssize_t got = -1;
+  do {
+    got = ::recv(channel, space.data(), space.size(), 0);
+  } while (got < 0 && errno == EINTR);
+  if (got <= 0) return nullptr;
+  datagram.resize(static_cast<std::size_t>(got));
+  auto message = core::decode_to_api(datagram.reveal());
+  if (!message || !std::holds_alternative<core::start_message>(*message)) return nullptr;
+  return core::make_locked(std::move(std::get<core::start_message>(*message)));
+}
+
+void check_store_folder(core::api_settings const& configured) {
+  std::string const& folder = configured.store_dir;
+  if (::access(folder.c_str(), R_OK | W_OK | X_OK) == 0) return;
+  std::string hint = "check the owner and permissions of it and the folders above it";
+  if (errno == EROFS) hint = "the disk is read-only";
+  throw startup_error("the api process (user " + std::to_string(::geteuid()) +
+                      ") cannot reach the folder " + folder + ": " + hint +
+                      ", or choose another with --data");
+}
+
+void send_all(int channel, std::string const& datagram) {
+  while (::send(channel, datagram.data(), datagram.size(), MSG_NOSIGNAL) < 0 && errno == EINTR) {
+  }
+}
+
+// Answers one fetch of the keeper.
+void answer_fetch(int channel, kv::store const& store, core::fetch_message const& asked) {
+  core::fetched_message end;
+  end.ask = asked.ask;
+  auto const project = store.sealed_values(asked.project);
+  if (project) {
+    for (kv::sealed_record const& record : project->records) {
+      send_all(channel, core::encode_message(core::record_message{
+                            asked.ask, record.name, record.record_id, record.version,
+                            record.sealed}));
+    }
+    end.came_of = core::fetch_outcome::found;
+    end.records = static_cast<std::uint32_t>(project->records.size());
+    end.revision = project->revision;
+  } else if (project.error() == core::errc::not_found) {
+    end.came_of = core::fetch_outcome::absent;
+  }
+  send_all(channel, core::encode_message(end));
+}
+
+// Completes a change for a thread that waits for it.
+class waiting_port final : public core::completion_port {
+ public:
+  void complete(core::change*) noexcept override { done_.set_value(); }
+  void wait() { done_.get_future().wait(); }
+
+ private:
+  std::promise<void> done_;
+};
+
+// On a terminal, the first start shows an API key with which everything can be done, once.
+void show_first_key(kv::store& store, core::rate_limiter& limiter,
+                    core::api_key_pepper const& pepper) {
+  auto const raw = core::api_key_text::make_random();
+  core::admission const admission(core::caller::local_owner(), limiter, core::bucket_kind::write,
+                                  net::boot_nanoseconds());
+  auto const permit = core::permit_admin(*admission.granted);
+  auto const id = core::api_key_id::parse("first-admin");
+  if (!permit || !id) return;
+  core::api_key_entry key(*id);
+  key.name = "first admin";
+  key.hash = raw.hash(pepper);
+  key.permissions.add(core::permission::admin);
+  key.scope.all = true;
+  std::copy_n(raw.shown_prefix().begin(), key.shown_prefix.size(), key.shown_prefix.begin());
+  waiting_port port;
+  core::change asked(core::create_api_key{*permit, std::move(key)}, port);
+  if (!store.submit(asked)) return;
+  port.wait();
+  if (!asked.came_of) return;
+  std::string_view const text = raw.reveal();
+  std::printf("admin API key, shown this once: %.*s\n", static_cast<int>(text.size()), text.data());
+  std::fflush(stdout);
+}
+
+enum class ending { asked, keeper_gone, storage_unknown };
+
+// Serves the keeper until the process is to end.
+ending answer_keeper(int channel, int signals, int commits_failed, kv::store const& store) {
+  std::string datagram(core::limits::channel_message_bytes_max, '\0');
+  std::array<pollfd, 3> waiting{pollfd{channel, POLLIN, 0}, pollfd{signals, POLLIN, 0},
+                                pollfd{commits_failed, POLLIN, 0}};
+  while (true) {
+    if (::poll(waiting.data(), waiting.size(), -1) < 0) continue;
+    if (waiting[2].revents != 0) return ending::storage_unknown;
+    if (waiting[1].revents != 0) return ending::asked;
+    if (waiting[0].revents == 0) continue;
+    auto const got = ::recv(channel, datagram.data(), datagram.size(), 0);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return ending::keeper_gone;
+    auto const message =
+        core::decode_to_api(std::string_view(datagram.data(), static_cast<std::size_t>(got)));
+    if (!message) return ending::keeper_gone;
+    if (std::holds_alternative<core::drain_message>(*message)) return ending::asked;
+    if (auto const* const asked = std::get_if<core::fetch_message>(&*message)) {
+      answer_fetch(channel, store, *asked);
+    }
+  }
+}
+
+// While the workers drain, deliveries that are under way still get their answers.
+void answer_while(std::atomic<bool> const& draining, int channel, kv::store const& store) {
+  std::string datagram(core::limits::channel_message_bytes_max, '\0');
+  while (draining) {
+    pollfd waiting{channel, POLLIN, 0};
+    if (::poll(&waiting, 1, 10) <= 0) continue;
+    auto const got = ::recv(channel, datagram.data(), datagram.size(), MSG_DONTWAIT);
+    if (got <= 0) return;
+    auto const message =
+        core::decode_to_api(std::string_view(datagram.data(), static_cast<std::size_t>(got)));
+    auto const* const asked = message ? std::get_if<core::fetch_message>(&*message) : nullptr;
+    if (asked != nullptr) answer_fetch(channel, store, *asked);
+  }
+}
+
+int serve(core::start_message const& start, std::vector<net::listening_socket> const& sockets,
+          limiter_table table, descriptor const& signals, core::log& log) {
+  core::api_settings const& configured = start.settings;
+  system_clock const clock;
+  core::rate_limiter limiter(table, {configured.reads_per_minute, configured.writes_per_minute,
+                                     configured.failed_auth_per_minute});
+  kv::store store(kv::database::open(configured.store_dir, start.share.check, log),
+                  {start.share.rows, clock, limiter, log}, configured.secrets_per_project);
+  net::service_parts const parts{store,
+                                 limiter,
+                                 start.share,
+                                 log,
+                                 {configured.head_bytes, configured.body_bytes},
+                                 configured.last_four_min_length};
+  net::connection_limits const limits{configured.head_seconds, configured.body_seconds,
+                                      configured.idle_seconds};
+  std::vector<std::unique_ptr<net::worker>> workers;
+  std::vector<net::worker*> worker_pointers;
+  for (unsigned i = 0; i < configured.threads; ++i) {
+    workers.push_back(std::make_unique<net::worker>(parts, limits));
+    worker_pointers.push_back(workers.back().get());
+  }
+  net::listener listener(sockets, {configured.connections, configured.owner}, worker_pointers);
+
+  descriptor const commits_failed(::eventfd(0, EFD_CLOEXEC));
+  std::thread commits([&] {
+    if (store.run_commits()) return;
+    std::uint64_t const one = 1;
+    [[maybe_unused]] auto const told = ::write(commits_failed.number(), &one, sizeof one);
+  });
+  std::vector<std::thread> threads;
+  for (auto const& one : workers) threads.emplace_back([&one] { one->run(); });
+  if (store.api_keys()->keys.empty()) {
+    if (configured.show_first_key) {
+      show_first_key(store, limiter, start.share.pepper);
+    } else {
+      std::string const socket = api_socket_path(configured.store_dir);
+      log.write(core::severity::info, "there is no API key yet: make one with `tacit key create`",
+                {{"socket", std::string_view(socket)}});
+    }
+  }
+  threads.emplace_back([&] { listener.run(); });
+  send_all(channel_descriptor, core::encode_message(core::ready_message{}));
+
+  ending const why = answer_keeper(channel_descriptor, signals.number(), commits_failed.number(),
+                                   store);
+  if (why == ending::keeper_gone) ::_exit(status_keeper_died);
+  listener.stop();
+  for (auto const& one : workers) one->drain(drain_patience_seconds);
+  std::atomic<bool> draining = true;
+  std::thread deliveries([&] { answer_while(draining, channel_descriptor, store); });
+  for (std::thread& one : threads) one.join();
+  store.close();
+  commits.join();
+  draining = false;
+  deliveries.join();
+  return why == ending::storage_unknown ? status_storage_unknown : 0;
+}
+
+}  // namespace
+
+int run_api_process(confined_hook hook) {
+  make_undumpable();
+  descriptor const signals = open_signals();
+  auto const start = receive_start(channel_descriptor);
+  if (start == nullptr) return status_keeper_died;
+  core::api_settings const& configured = start->settings;
+  if (configured.change_user) become({configured.user, configured.group, ""});
+  auto const log = make_log(static_cast<log_level>(configured.log_level), "api");
+
+  check_store_folder(configured);
+  std::vector<net::listening_socket> sockets;
+  for (int i = 0; i < configured.listeners; ++i) {
+    sockets.push_back({first_listener_descriptor + i, false});
+  }
+  descriptor local = open_unix_listener(api_socket_path(configured.store_dir), 0600);
+  sockets.push_back({local.release(), true});
+  limiter_table const table = open_limiter_memory(start->share.instance);
+  if (configured.confine) confine(process_role::api, configured.store_dir);
+  if (hook != nullptr) hook();
+  try {
+    return serve(*start, sockets, table, signals, *log);
+  } catch (kv::open_failure const& failure) {
+    throw startup_error(failure.what());
+  }
+}
+
+}  // namespace tacit::app

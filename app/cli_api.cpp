@@ -1,0 +1,134 @@
+#include "app/cli_api.hpp"
+
+#include <algorithm>
+
+#include "app/cli_error.hpp"
+#include "core/name.hpp"
+
+namespace tacit::app {
+
+namespace {
+
+std::string variable(surroundings const& around, std::string_view name) {
+  auto const found = around.variables.find(name);
+  return found == around.variables.end() ? std::string() : found->second;
+}
+
+[[noreturn]] void refuse_url(std::string const& fault) {
+  throw cli_error(exit_failed, "TACIT_URL " + fault + "; give it as http://HOST:PORT");
+}
+
+// http://HOST[:PORT][/PATH], HOST a name, an IPv4 address or an [IPv6 address].
+api_address parse_url(std::string_view url) {
+  if (url.starts_with("https://")) {
+    refuse_url("begins with https://, and this tacit cannot speak TLS yet");
+  }
+  constexpr std::string_view scheme = "http://";
+  if (!url.starts_with(scheme)) refuse_url("does not begin with http://");
+  std::string_view rest = url.substr(scheme.size());
+  std::string_view authority = rest.substr(0, rest.find('/'));
+  std::string_view path = rest.substr(authority.size());
+  while (path.ends_with('/')) path.remove_suffix(1);
+  if (std::any_of(url.begin(), url.end(), [](char c) { return c <= ' ' || c > '~'; }) ||
+      url.find_first_of("?#@") != url.npos) {
+    refuse_url("holds what a base address does not have (a space, ?, # or @)");
+  }
+  std::size_t const bracket = authority.find(']');
+  std::size_t const colon = authority.find(':', bracket == authority.npos ? 0 : bracket);
+  std::string_view host = authority.substr(0, colon);
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  if (host.empty()) refuse_url("names no host");
+  std::string_view const port = colon == authority.npos ? "80" : authority.substr(colon + 1);
+  bool const digits =
+      std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; });
+  if (port.empty() || port.size() > 5 || !digits) refuse_url("has a port that is no number");
+  constexpr std::string_view base = "/api/v1";
+  return {net::tcp_endpoint{std::string(host), std::string(port)}, std::string(url),
+          std::string(path) + std::string(path.ends_with(base) ? "" : base), ""};
+}
+
+}  // namespace
+
+api_address find_api(api_flags const& flags, surroundings const& around) {
+  std::string const url = variable(around, "TACIT_URL");
+  std::string token = variable(around, "TACIT_TOKEN");
+  if (flags.data_dir || (url.empty() && token.empty())) {
+    std::string const path = find_data_dir(flags.data_dir, around) + "/store/api.sock";
+    return {net::unix_endpoint{path}, path, "/api/v1", ""};
+  }
+  if (token.empty()) {
+    throw cli_error(exit_failed,
+                    "TACIT_URL is set, but TACIT_TOKEN is not: export an API key in "
+                    "it, or unset TACIT_URL to use the server of this machine");
+  }
+  if (url.empty()) {
+    throw cli_error(exit_failed,
+                    "TACIT_TOKEN is set, but TACIT_URL is not: set it to the "
+                    "server's address, or unset TACIT_TOKEN to use the server of "
+                    "this machine");
+  }
+  if (std::any_of(token.begin(), token.end(), [](char c) { return c <= ' ' || c > '~'; })) {
+    throw cli_error(exit_failed,
+                    "TACIT_TOKEN holds a space, a newline or another character that "
+                    "no API key has");
+  }
+  api_address address = parse_url(url);
+  address.token = std::move(token);
+  return address;
+}
+
+json_document ask_api(api_flags const& flags, api_question const& question) {
+  api_address address = find_api(flags, read_surroundings());
+  std::string const target = address.prefix + question.target;
+  net::client_result const answer =
+      net::exchange(address.endpoint, {question.method, target, address.token, question.body});
+  core::wipe(address.token);
+  if (!answer) {
+    throw cli_error(exit_failed, explain_failure(answer.error(), address, question));
+  }
+  bool const success = answer->status >= 200 && answer->status < 300;
+  std::optional<json_document> document = json_document::parse(answer->body.reveal());
+  if (document && success && document->root().is_object()) return *std::move(document);
+  json_node const error = document ? document->root()["error"] : json_node();
+  if (success || error["code"].text().empty()) {
+    throw cli_error(exit_failed, "unexpected answer (status " + std::to_string(answer->status) +
+                                     ") from " + address.shown + ": is that a tacit server?");
+  }
+  throw cli_error(exit_failed,
+                  explain_refusal({answer->status, std::string(error["code"].text()),
+                                   std::string(error["message"].text()), answer->request_id,
+                                   answer->retry_after, address.token.empty()},
+                                  question));
+}
+
+std::string encode_path_part(std::string_view text) {
+  constexpr std::string_view digits = "0123456789ABCDEF";
+  std::string encoded;
+  for (char const c : text) {
+    auto const byte = static_cast<unsigned char>(c);
+    bool const plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+                       std::string_view("-._~").find(c) != text.npos;
+    if (plain) {
+      encoded += c;
+    } else {
+      encoded += {'%', digits[byte >> 4], digits[byte & 15u]};
+    }
+  }
+  return encoded;
+}
+
+void require_project_id(std::string const& text) {
+  if (core::project_id::parse(text)) return;
+  throw cli_error(exit_wrong_usage,
+                  "a project id is 1 to 64 letters, digits, _ and -, not _ or - first; "
+                  "see yours with: tacit project list");
+}
+
+void require_secret_name(std::string const& text) {
+  if (core::secret_name::parse(text)) return;
+  throw cli_error(exit_wrong_usage,
+                  "the name of a secret is 1 to 64 capitals, digits and _, a capital first, "
+                  "as DATABASE_URL");
+}
+
+}  // namespace tacit::app

@@ -1,0 +1,73 @@
+// What each command of the command line does. All throw cli_error or startup_error; what they
+// return is the exit status. The arguments are as parsed, not yet checked.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "app/cli_api.hpp"
+#include "app/cli_value.hpp"
+
+namespace tacit::app {
+
+struct project_create_arguments {
+  api_flags api;
+  std::string name;
+  std::optional<std::string> id;
+  std::optional<std::uint32_t> limit;
+};
+// show and delete of a project, revoke of an API key, list of secrets.
+struct id_arguments {
+  api_flags api;
+  std::string id;
+};
+struct key_create_arguments {
+  api_flags api;
+  std::string name;
+  std::vector<std::string> projects;  // empty: all
+  bool admin = false;
+  bool read_only = false;
+  std::optional<std::string> expires;
+};
+struct secret_arguments {
+  api_flags api;
+  std::string name;
+  std::string project;
+  value_source source;
+};
+
+// Where run and env find the keeper's socket.
+struct delivery_arguments {
+  std::string project;
+  std::optional<std::string> data_dir;
+  std::optional<std::string> run_dir;
+};
+
+int create_project(project_create_arguments const& arguments);
+int list_projects(api_flags const& flags);
+int show_project(id_arguments const& arguments);
+int delete_project(id_arguments const& arguments);
+
+int create_key(key_create_arguments const& arguments);
+int list_keys(api_flags const& flags);
+int revoke_key(id_arguments const& arguments);
+
+int set_secret(secret_arguments const& arguments);
+int list_secrets(id_arguments const& arguments);
+int remove_secret(secret_arguments const& arguments);
+
+// Returns only when the command could not be started (126, 127).
+int run_command(delivery_arguments const& from, std::vector<std::string> const& command);
+
+enum class env_format { json, null, shell };
+int write_env(delivery_arguments const& from, env_format format);
+
+int check_settings(setting_flags const& flags);
+
+// conf/tacit.bash, byte for byte (a test holds it).
+[[nodiscard]] std::string_view bash_completion() noexcept;
+
+}  // namespace tacit::app

@@ -1,0 +1,127 @@
+#include <netdb.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "app/cli_api.hpp"
+#include "app/cli_output.hpp"
+
+namespace tacit::app {
+
+namespace {
+
+bool is_write(api_question const& question) { return question.method != "GET"; }
+
+// A write without an answer may have happened.
+std::string unknown_outcome(api_question const& question) {
+  if (!is_write(question)) return "";
+  return "; whether the change was made is unknown: list, then repeat it when it is missing";
+}
+
+std::string unauthorized(api_refusal const& refusal) {
+  if (refusal.local) {
+    return "the server did not take this user as its owner: run the command as the user that "
+           "started tacit or as root, or set TACIT_URL and TACIT_TOKEN";
+  }
+  return "the API key in TACIT_TOKEN was not accepted (unknown, revoked, expired or mistyped); "
+         "make one with: tacit key create NAME";
+}
+
+std::string not_found(api_question const& question, api_refusal const& refusal) {
+  if (question.project.empty()) return "not found: " + shown(refusal.message);
+  return "no project " + question.project +
+         (refusal.local ? "" : ", or the API key may not see it") +
+         "; see what there is with: tacit project list";
+}
+
+std::string forbidden(api_refusal const& refusal) {
+  if (refusal.local) {
+    return "only the user that started tacit and root may do that over the socket";
+  }
+  return "the API key in TACIT_TOKEN has not the permission for that; an admin makes one that "
+         "has with: tacit key create NAME (--admin for projects and API keys)";
+}
+
+std::string with_request_id(std::string line, api_refusal const& refusal) {
+  if (!refusal.request_id.empty()) line += " (request " + shown(refusal.request_id) + ")";
+  return line;
+}
+
+std::string try_again(api_refusal const& refusal) {
+  return refusal.retry_after.empty() ? "try again later"
+                                     : "try again in " + shown(refusal.retry_after) + " s";
+}
+
+std::string unreachable_socket(net::client_failure const& failure, api_address const& address) {
+  std::string const path = address.shown;
+  std::string const data = path.substr(0, path.size() - std::strlen("/store/api.sock"));
+  if (failure.reason == EACCES || failure.reason == EPERM) {
+    return "no permission to reach " + path +
+           ": run the command as the user that started tacit "
+           "or as root, or set TACIT_URL and TACIT_TOKEN";
+  }
+  std::string const fault = failure.reason == ENOENT ? "there is no " : "nobody answers at ";
+  return fault + path + ": is the server running, with the folder " + data +
+         "? Start it with: tacit serve --data " + data +
+         ", or name its folder with --data DIR, "
+         "or set TACIT_URL and TACIT_TOKEN";
+}
+
+}  // namespace
+
+std::string explain_refusal(api_refusal const& refusal, api_question const& question) {
+  if (refusal.status == 401) return unauthorized(refusal);
+  if (refusal.status == 403) return forbidden(refusal);
+  if (refusal.status == 404) return not_found(question, refusal);
+  if (refusal.code == "SECRET_LIMIT_EXCEEDED") {
+    return "project " + question.project + " is full, " + question.name +
+           " was not stored; "
+           "remove one that is not used with: tacit secret rm NAME --project " +
+           question.project;
+  }
+  if (refusal.code == "CONFLICT") {
+    return shown(refusal.message) + "; see what there is with: tacit project list";
+  }
+  if (refusal.status == 429) return "too many requests; " + try_again(refusal);
+  if (refusal.status == 507) {
+    return "the server's disk is full; free some space there" + unknown_outcome(question);
+  }
+  if (refusal.status == 503) {
+    return "the server cannot do that now; " + try_again(refusal) + unknown_outcome(question);
+  }
+  if (refusal.status >= 500) {
+    return with_request_id("the server failed; its log says why", refusal) +
+           unknown_outcome(question);
+  }
+  return with_request_id("the server refused: " + shown(refusal.message), refusal);
+}
+
+std::string explain_failure(net::client_failure const& failure, api_address const& address,
+                            api_question const& question) {
+  bool const local = std::holds_alternative<net::unix_endpoint>(address.endpoint);
+  switch (failure.fault) {
+    case net::client_fault::path_too_long:
+      return "the path " + address.shown +
+             " is too long for a socket (107 bytes at most): "
+             "give the server a folder with a shorter one";
+    case net::client_fault::no_such_host:
+      return "TACIT_URL: cannot find the host of " + address.shown + ": " +
+             gai_strerror(failure.reason);
+    case net::client_fault::cannot_connect:
+      if (local) return unreachable_socket(failure, address);
+      return "cannot connect to " + address.shown + ": " + std::strerror(failure.reason) +
+             "; is the server running there?";
+    case net::client_fault::timed_out:
+      return "no answer from " + address.shown + " in " +
+             std::to_string(net::client_timeout_seconds) + " s" + unknown_outcome(question);
+    case net::client_fault::connection_lost:
+      return "the connection to " + address.shown + " broke" + unknown_outcome(question);
+    case net::client_fault::not_http:
+      return "what answers at " + address.shown + " does not speak HTTP: is that a tacit server?";
+    case net::client_fault::too_large:
+      return "the answer of " + address.shown + " is larger than this tacit takes";
+  }
+  return "cannot ask " + address.shown;
+}
+
+}  // namespace tacit::app

@@ -1,0 +1,31 @@
+#include "app/command_line.hpp"
+
+#include <exception>
+#include <new>
+
+#include "app/cli_error.hpp"
+#include "app/cli_output.hpp"
+#include "app/startup.hpp"
+#include "core/crypto.hpp"
+
+namespace tacit::app {
+
+int run_tacit(int argc, char** argv, confined_hook hook) {
+  try {
+    core::init_crypto();
+    if (argc > 1 && std::string_view(argv[1]) == "api-process") return run_api_process(hook);
+    return parse_command_line(std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc))();
+  } catch (cli_error const& fault) {
+    say(fault.what());
+    return fault.status();
+  } catch (startup_error const& fault) {
+    say(fault.what());
+  } catch (std::bad_alloc const&) {
+    say("out of memory");
+  } catch (std::exception const& fault) {
+    say(std::string("a bug in tacit: ") + fault.what());
+  }
+  return exit_failed;
+}
+
+}  // namespace tacit::app

@@ -1,0 +1,94 @@
+#include "app/data_folder.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <thread>
+
+namespace tacit::app {
+
+namespace {
+
+// A killed server's other process needs a moment to notice and let go of the lock.
+constexpr int lock_attempts = 20;
+constexpr std::chrono::milliseconds lock_pause{50};
+
+[[noreturn]] void fail(std::string const& what, std::string const& path, int error) {
+  std::string hint = "check its owner and permissions";
+  if (error == EROFS) hint = "the disk is read-only; use a folder on another one with --data";
+  if (error == ENOSPC) hint = "the disk is full; make room";
+  if (error == ENOTDIR || error == EEXIST) hint = "something that is no folder is in the way";
+  throw startup_error("cannot " + what + " " + path + " (" + std::strerror(error) + "): " + hint);
+}
+
+void make_folder(std::string const& path, mode_t mode) {
+  if (::mkdir(path.c_str(), mode) == 0) {
+    // The umask may have taken bits away.
+    if (::chmod(path.c_str(), mode) != 0) fail("set the mode of", path, errno);
+    return;
+  }
+  struct stat about {};
+  if (errno == EEXIST && ::stat(path.c_str(), &about) == 0 && S_ISDIR(about.st_mode)) return;
+  fail("make the folder", path, errno);
+}
+
+void make_folders(std::string const& path, mode_t mode) {
+  struct stat about {};
+  if (::stat(path.c_str(), &about) == 0 && S_ISDIR(about.st_mode)) return;
+  std::size_t const slash = path.find_last_of('/');
+  if (slash != std::string::npos && slash > 0) make_folders(path.substr(0, slash), mode);
+  make_folder(path, mode);
+}
+
+}  // namespace
+
+std::string store_folder(settings const& configured) { return configured.data_dir + "/store"; }
+
+std::string api_socket_path(std::string const& store_folder) { return store_folder + "/api.sock"; }
+
+std::string keeper_socket_path(settings const& configured) {
+  return configured.run_dir + "/keeper.sock";
+}
+
+descriptor lock_data_folder(settings const& configured) {
+  make_folders(configured.data_dir, 0755);
+  std::string const path = configured.data_dir + "/lock";
+  descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!file.is_open()) fail("open", path, errno);
+  for (int attempt = 1; ::flock(file.number(), LOCK_EX | LOCK_NB) != 0; ++attempt) {
+    if (errno != EWOULDBLOCK && errno != EINTR) fail("lock", path, errno);
+    if (attempt == lock_attempts) {
+      throw startup_error("another tacit serves the folder " + configured.data_dir +
+                          ": stop it first, or use another folder with --data");
+    }
+    std::this_thread::sleep_for(lock_pause);
+  }
+  return file;
+}
+
+void make_subfolders(settings const& configured, unsigned owner_uid, unsigned owner_gid) {
+  std::string const store = store_folder(configured);
+  struct stat about {};
+  bool const is_new = ::stat(store.c_str(), &about) != 0;
+  make_folder(store, 0700);
+  if (is_new && owner_uid != ::geteuid() && ::chown(store.c_str(), owner_uid, owner_gid) != 0) {
+    fail("give away", store, errno);
+  }
+  make_folders(configured.run_dir, 0755);
+  // What may happen to keeper.sock is decided by who may write here.
+  if (::stat(configured.run_dir.c_str(), &about) != 0) fail("look at", configured.run_dir, errno);
+  if (about.st_uid != ::geteuid() && about.st_uid != 0) {
+    throw startup_error("the folder " + configured.run_dir +
+                        " belongs to another user: nobody but who starts tacit may own run_dir");
+  }
+  if ((about.st_mode & 0022) != 0) {
+    throw startup_error("others can write to the folder " + configured.run_dir +
+                        ": run chmod 0755 on it");
+  }
+}
+
+}  // namespace tacit::app

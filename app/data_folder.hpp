@@ -1,0 +1,30 @@
+// The data folder: who owns what in it, and that one server at a time uses it.
+//
+//   data_dir            0755  made by whoever starts tacit
+//   data_dir/lock       0600  held locked by both processes
+//   data_dir/root.key   0400  the keeper's (root_key_file.hpp)
+//   data_dir/store      0700  the api process's: database and api.sock
+//   run_dir             0755  the keeper's: keeper.sock
+#pragma once
+
+#include <string>
+
+#include "app/descriptor.hpp"
+#include "app/settings.hpp"
+
+namespace tacit::app {
+
+[[nodiscard]] std::string store_folder(settings const& configured);
+[[nodiscard]] std::string api_socket_path(std::string const& store_folder);
+[[nodiscard]] std::string keeper_socket_path(settings const& configured);
+
+// Makes data_dir when it is missing and locks it. The lock lasts as long as the descriptor, or a
+// copy of it in another process, is open. Throws startup_error: another server uses the folder, a
+// read-only disk, no permission.
+[[nodiscard]] descriptor lock_data_folder(settings const& configured);
+
+// Makes store and run_dir when they are missing; store is given to `owner` (uid and gid) when they
+// are not our own. Throws startup_error.
+void make_subfolders(settings const& configured, unsigned owner_uid, unsigned owner_gid);
+
+}  // namespace tacit::app

@@ -1,0 +1,86 @@
+// The segment: magic(8) instance(16) boot id(40, text) words(8 each), padded to the head's size.
+#include "app/limiter_memory.hpp"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <string>
+
+#include "app/descriptor.hpp"
+#include "app/settings.hpp"
+
+namespace tacit::app {
+
+namespace {
+
+constexpr std::uint64_t segment_magic = 0x3174'696d'696c'6374;  // changes with the layout
+
+struct segment_head {
+  std::uint64_t magic;
+  core::instance_tag instance;
+  std::array<char, 40> boot_id;
+};
+constexpr std::size_t head_bytes = 64;
+static_assert(sizeof(segment_head) == head_bytes);
+constexpr std::size_t segment_bytes =
+    head_bytes + core::rate_limiter::words * sizeof(core::rate_limiter::word);
+
+std::array<char, 40> read_boot_id() {
+  std::array<char, 40> id{};
+  descriptor const file(::open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
+  if (!file.is_open() || ::read(file.number(), id.data(), id.size()) <= 0) return {};
+  return id;
+}
+
+std::string segment_name(core::instance_tag const& instance) {
+  constexpr std::string_view hex = "0123456789abcdef";
+  std::string name = "/tacit-";
+  for (unsigned char const byte : instance) {
+    name.push_back(hex[byte >> 4]);
+    name.push_back(hex[byte & 15u]);
+  }
+  return name;
+}
+
+[[noreturn]] void refuse(std::string const& name, std::string const& why) {
+  throw startup_error("the shared memory /dev/shm" + name + " " + why +
+                      ": remove the file, then start again");
+}
+
+void check_is_ours(int segment, std::string const& name) {
+  struct stat about {};
+  if (::fstat(segment, &about) != 0) refuse(name, "cannot be looked at");
+  if (about.st_uid != ::geteuid()) refuse(name, "belongs to another user");
+  if ((about.st_mode & 0777) != 0600) refuse(name, "is open to other users");
+  if (about.st_size != 0 && about.st_size != static_cast<off_t>(segment_bytes)) {
+    refuse(name, "has another size");
+  }
+}
+
+}  // namespace
+
+limiter_table open_limiter_memory(core::instance_tag const& instance) {
+  std::string const name = segment_name(instance);
+  descriptor const segment(::shm_open(name.c_str(), O_RDWR | O_CREAT, 0600));
+  if (!segment.is_open()) refuse(name, std::string("cannot be opened (") + std::strerror(errno) + ")");
+  check_is_ours(segment.number(), name);
+  if (::ftruncate(segment.number(), segment_bytes) != 0) refuse(name, "cannot be made");
+  void* const mapped =
+      ::mmap(nullptr, segment_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, segment.number(), 0);
+  if (mapped == MAP_FAILED) refuse(name, "cannot be mapped");
+
+  segment_head expected{segment_magic, instance, read_boot_id()};
+  if (std::memcmp(mapped, &expected, sizeof expected) != 0) {
+    std::memset(mapped, 0, segment_bytes);
+    std::memcpy(mapped, &expected, sizeof expected);
+  }
+  auto* const words = reinterpret_cast<core::rate_limiter::word*>(static_cast<char*>(mapped) +
+                                                                  head_bytes);
+  return limiter_table(words, core::rate_limiter::words);
+}
+
+}  // namespace tacit::app

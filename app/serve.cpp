@@ -1,0 +1,217 @@
+// `tacit serve`: this process starts everything and becomes the keeper. The order of the steps is
+// part of the design (docs/architecture.md).
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <csignal>
+#include <cstdio>
+
+#include "app/api_child.hpp"
+#include "app/data_folder.hpp"
+#include "app/listen.hpp"
+#include "app/log_sink.hpp"
+#include "app/root_key_file.hpp"
+#include "app/sandbox.hpp"
+#include "app/startup.hpp"
+#include "core/channel.hpp"
+#include "core/delivery_policy.hpp"
+#include "net/delivery.hpp"
+#include "net/keeper_channel.hpp"
+
+namespace tacit::app {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr int status_api_died = 4;
+constexpr int status_storage_unknown = 5;
+
+// As many open files as the hard limit allows: a connection is one.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+core::api_settings settings_for_api(settings const& configured, account const* user,
+                                    std::size_t listeners) {
+  core::api_settings to_api;
+  to_api.store_dir = store_folder(configured);
+  if (user != nullptr) {
+    to_api.change_user = true;
+    to_api.user = user->uid;
+    to_api.group = user->gid;
+  }
+  to_api.confine = configured.sandbox == sandbox_mode::on;
+  to_api.show_first_key = ::isatty(STDOUT_FILENO) == 1;
+  to_api.log_level = static_cast<std::uint8_t>(configured.level);
+  to_api.threads = static_cast<std::uint16_t>(configured.threads);
+  to_api.listeners = static_cast<std::uint16_t>(listeners);
+  to_api.owner = ::getuid();
+  to_api.reads_per_minute = configured.reads_per_minute;
+  to_api.writes_per_minute = configured.writes_per_minute;
+  to_api.failed_auth_per_minute = configured.failed_auth_per_minute;
+  to_api.secrets_per_project = configured.secrets_per_project;
+  to_api.last_four_min_length = configured.last_four_min_length;
+  to_api.head_bytes = configured.head_bytes;
+  to_api.body_bytes = configured.body_bytes;
+  to_api.head_seconds = configured.head_seconds;
+  to_api.body_seconds = configured.body_seconds;
+  to_api.idle_seconds = configured.idle_seconds;
+  to_api.connections = configured.connections;
+  return to_api;
+}
+
+core::delivery_policy policy_of(settings const& configured) {
+  std::vector<core::delivery_grant> grants;
+  for (delivery_allowance const& allowed : configured.allow) {
+    auto const project = core::project_id::parse(allowed.project);
+    if (!project) {
+      throw startup_error("delivery.allow: project = \"" + allowed.project +
+                          "\" is not a project id");
+    }
+    grants.push_back({*project, allowed.uid.has_value(), allowed.uid.value_or(0),
+                      allowed.gid.has_value(), allowed.gid.value_or(0), allowed.unit});
+  }
+  return {::getuid(), std::move(grants), configured.deliver_names};
+}
+
+// What the keeper keeps of the root key, after the api was sent its share.
+core::locked_ptr<core::keeper_share> share_keys(settings const& configured, api_child const& api,
+                                                core::api_settings const& to_api, core::log& log) {
+  loaded_root_key root = load_or_make_root_key({configured.key_file, store_folder(configured)});
+  if (root.is_new) {
+    log.write(core::severity::info, "made a new root key: keep a copy of it in a safe place",
+              {{"file", std::string_view(configured.key_file)}});
+  }
+  auto const start = core::make_locked(
+      core::start_message{to_api, core::derive_api_share(root.key)});
+  core::secret_buffer const datagram = core::encode_start(*start);
+  auto share = core::make_locked(core::derive_keeper_share(root.key));
+  std::string_view const bytes = datagram.reveal();
+  if (::send(api.channel.number(), bytes.data(), bytes.size(), MSG_NOSIGNAL) !=
+      static_cast<ssize_t>(bytes.size())) {
+    throw startup_error("the api process ended before it was told what to do");
+  }
+  return share;
+}
+
+// Waits until the api process serves. False when it ended: it has said why.
+bool wait_until_ready(api_child const& api) {
+  std::string datagram(core::limits::channel_message_bytes_max, '\0');
+  ssize_t got = -1;
+  do {
+    got = ::recv(api.channel.number(), datagram.data(), datagram.size(), 0);
+  } while (got < 0 && errno == EINTR);
+  if (got <= 0) return false;
+  auto const message =
+      core::decode_to_keeper(std::string_view(datagram.data(), static_cast<std::size_t>(got)));
+  return message && std::holds_alternative<core::ready_message>(*message);
+}
+
+void announce(std::vector<std::string> const& urls, settings const& configured, core::log& log) {
+  for (std::string const& url : urls) {
+    std::printf("listening on %s\n", url.c_str());
+    log.write(core::severity::info, "serving",
+              {{"url", std::string_view(url)},
+               {"data", std::string_view(configured.data_dir)},
+               {"root_key", std::string_view(configured.key_file)},
+               {"delivery", std::string_view(keeper_socket_path(configured))}});
+  }
+  std::fflush(stdout);
+}
+
+int status_after(std::optional<int> api_status, bool was_asked, core::log& log) {
+  if (api_status == 0) return 0;
+  if (api_status == status_storage_unknown) return status_storage_unknown;
+  log.write(core::severity::error,
+            was_asked ? "the api process did not end as asked" : "the api process died",
+            {{"status", static_cast<std::int64_t>(api_status.value_or(-1))}});
+  return status_api_died;
+}
+
+// The keeper's whole life after its start.
+int run_keeper(api_child& api, descriptor& keeper_socket, core::keeper_share const& keys,
+               core::delivery_policy const& policy, asio::io_context& context,
+               asio::signal_set& signals, core::log& log) {
+  net::keeper_channel channel(context, api.channel.release());
+  net::delivery delivery(context, keeper_socket.release(), {keys, policy, channel, log});
+  bool draining = false;
+  bool api_gone = false;
+  auto const rethrow = [](std::exception_ptr failed) {
+    if (failed) std::rethrow_exception(failed);
+  };
+  signals.async_wait([&](boost::system::error_code error, int) {
+    if (error) return;
+    draining = true;
+    log.write(core::severity::info, "draining", {});
+    channel.send_drain();
+    delivery.stop();
+  });
+  asio::co_spawn(context, channel.run(), [&](std::exception_ptr failed) {
+    api_gone = true;
+    delivery.stop();
+    signals.cancel();
+    rethrow(failed);
+  });
+  asio::co_spawn(context, delivery.run(), rethrow);
+  while (!api_gone && context.run_one() > 0) {
+  }
+  // Deliveries that wait for the api hear now that it is not there; give them a moment to say so.
+  context.run_for(std::chrono::milliseconds(draining ? 500 : 50));
+  return status_after(wait_for_api(api.pid), draining, log);
+}
+
+}  // namespace
+
+int run_serve(settings const& configured) {
+  make_undumpable();
+  ::umask(0077);
+  std::signal(SIGPIPE, SIG_IGN);
+  raise_descriptor_limit();
+  auto const log = make_log(configured.level, "keeper");
+
+  std::optional<account> user;
+  if (::geteuid() == 0) user = find_account(configured.api_user);
+  core::delivery_policy const policy = policy_of(configured);
+  descriptor lock = lock_data_folder(configured);
+  std::vector<std::string> urls;
+  api_child api;
+  {
+    auto const listeners = open_tcp_listeners(configured.listen);
+    make_subfolders(configured, user ? user->uid : ::geteuid(), user ? user->gid : ::getegid());
+    api = spawn_api(lock, listeners);
+    for (open_listener const& one : listeners) urls.push_back(one.url);
+  }  // the keeper keeps no TCP socket
+  core::api_settings const to_api =
+      settings_for_api(configured, user ? &*user : nullptr, urls.size());
+  auto const keys = share_keys(configured, api, to_api, *log);
+  descriptor keeper_socket = open_unix_listener(keeper_socket_path(configured), 0666);
+
+  asio::io_context context(1);
+  asio::signal_set signals(context, SIGTERM, SIGINT);
+  if (configured.sandbox == sandbox_mode::on) {
+    std::vector<std::string> readable;
+    if (policy.asks_for_unit()) readable.emplace_back("/proc");
+    confine(process_role::keeper, configured.run_dir, readable);
+  } else {
+    log->write(core::severity::warn, "sandbox = \"off\": neither process is confined", {});
+  }
+  if (!wait_until_ready(api)) {
+    auto const status = wait_for_api(api.pid);
+    return status == 0 ? 0 : status == status_storage_unknown ? status_storage_unknown : 1;
+  }
+  announce(urls, configured, *log);
+  int const status = run_keeper(api, keeper_socket, *keys, policy, context, signals, *log);
+  ::unlink(keeper_socket_path(configured).c_str());
+  return status;
+}
+
+}  // namespace tacit::app

@@ -1,0 +1,72 @@
+# bash completion for tacit. Load it with: source <(tacit completion bash)
+
+_tacit() {
+  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+  local group=${COMP_WORDS[1]} command=${COMP_WORDS[2]} words='' i
+  COMPREPLY=()
+
+  # Behind the "--" of run stands another command line.
+  if [[ $group == run ]]; then
+    for ((i = 2; i < COMP_CWORD; i++)); do
+      if [[ ${COMP_WORDS[i]} == -- ]]; then
+        if declare -F _command_offset > /dev/null; then
+          _command_offset $((i + 1))
+        else
+          mapfile -t COMPREPLY < <(compgen -c -- "$current")
+        fi
+        return
+      fi
+    done
+  fi
+
+  case $previous in
+    --config | --key-file | --from-file)
+      compopt -o filenames
+      mapfile -t COMPREPLY < <(compgen -f -- "$current")
+      return
+      ;;
+    --data | --run-dir)
+      compopt -o filenames
+      mapfile -t COMPREPLY < <(compgen -d -- "$current")
+      return
+      ;;
+    --from-env)
+      mapfile -t COMPREPLY < <(compgen -e -- "$current")
+      return
+      ;;
+    --format)
+      mapfile -t COMPREPLY < <(compgen -W 'json null shell' -- "$current")
+      return
+      ;;
+    --project | --id | --limit | --expires | --listen) return ;;
+  esac
+
+  if ((COMP_CWORD == 1)); then
+    words='serve project key secret run env check completion --help --version'
+  elif ((COMP_CWORD == 2)); then
+    case $group in
+      project) words='create list show delete --help' ;;
+      key) words='create list revoke --help' ;;
+      secret) words='set list rm --help' ;;
+      completion) words='bash --help' ;;
+    esac
+  fi
+  case "$group $command" in
+    'serve '*) words='--config --data --listen --key-file --help' ;;
+    'run '*) words='--project --data --run-dir --help --' ;;
+    'env '*) words='--project --format --data --run-dir --help' ;;
+    'check '*) words='--config --help' ;;
+    'project create') words='--id --limit --json --data --help' ;;
+    'key create') words='--project --admin --read-only --expires --json --data --help' ;;
+    'secret set')
+      words='--project --from-file --from-env --trim-newline --json --data --help'
+      ;;
+    'secret list' | 'secret rm') words='--project --json --data --help' ;;
+    'project list' | 'project show' | 'project delete' | 'key list' | 'key revoke')
+      words='--json --data --help'
+      ;;
+  esac
+  mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+}
+
+complete -F _tacit tacit

@@ -1,0 +1,55 @@
+// What an attacker with code in the api process would try first. Each attempt leaves everything as
+// it was when it succeeds, so that the server serves on.
+//
+// The result is one line on stderr, the names being those of the table:
+//   {"probe":{"read_root_key":{"outcome":"refused","errno":"EACCES"},…},"uid":65534}
+// outcome: "succeeded" · "refused" (EPERM, EACCES, ENOSYS) · "failed": any other errno, so that a
+// wrong path or a dead keeper is not taken for a refusal. A test should accept no "failed".
+//
+// From the environment (not TACIT_…, which settings would refuse): PROBE_KEY, the path of
+// root.key; PROBE_RUN, the folder of keeper.sock. The keeper is the parent process.
+//
+// With `sandbox = "on"` every attempt must be refused. That proves something only where it succeeds
+// with `sandbox = "off"`, and the uid alone stops some of them. "yes" is what succeeds with "off":
+//
+//                        (a) server started   (b) root, api_user   (c) root, api_user
+//                            by a user            = nobody             = root
+//   read_root_key            yes                  -                    yes
+//   connect_keeper           yes                  yes                  yes
+//   rename_in_run            yes                  -                    yes
+//   create_in_run            yes                  -                    yes
+//   ptrace_keeper            - (not dumpable)     -                    yes
+//   keeper_mem               -                    -                    yes
+//   keeper_environ           -                    -                    yes
+//   keeper_vm_readv          -                    -                    yes
+//   pidfd_open               yes                  yes                  yes
+//   pidfd_getfd              -                    -                    yes
+//   signal_keeper            yes                  -                    yes
+//   continue_keeper          yes                  yes (one session)    yes
+//   fork                     yes                  yes                  yes
+//   posix_spawn              yes                  yes                  yes
+//   clone3                   yes                  yes                  yes
+//   execve                   yes                  yes                  yes
+//   socket_unix              yes                  yes                  yes
+//   socket_inet              yes                  yes                  yes
+//   socket_inet6             yes                  yes                  yes
+//   socket_netlink           yes                  yes                  yes
+//   socket_packet            -                    -                    yes
+//   socketpair               yes                  yes                  yes
+//   io_uring_setup           yes                  yes                  yes
+//   memfd_create             yes                  yes                  yes
+//   map_executable           yes                  yes                  yes
+//   make_dumpable            yes                  yes                  yes
+//   read_passwd              yes                  yes                  yes
+//   write_tmp                yes                  yes                  yes
+//   setuid_root              -                    -                    yes
+//
+// (c) needs CAP_SYS_PTRACE and CAP_NET_RAW, which a container's root may lack, and a kernel where
+// kernel.io_uring_disabled is 0. continue_keeper in (b) holds while api and keeper share a session.
+#pragma once
+
+namespace tacit::probe {
+
+void attempt_everything();
+
+}  // namespace tacit::probe

@@ -1,0 +1,274 @@
+// What the command line writes and checks without asking anybody: escaping, quoting, tables,
+// values, addresses, messages.
+#include <boost/test/unit_test.hpp>
+#include <cerrno>
+#include <string>
+
+#include "app/cli_api.hpp"
+#include "app/cli_delivery.hpp"
+#include "app/cli_error.hpp"
+#include "app/cli_json.hpp"
+#include "app/cli_output.hpp"
+#include "app/cli_value.hpp"
+#include "app/command_line.hpp"
+#include "core/crypto.hpp"
+#include "tests/unit/app/cli_source_tree.hpp"
+
+namespace tacit::app {
+namespace {
+
+std::string escaped(std::string_view text) {
+  core::secret_buffer out(json_string_bytes(text));
+  append_json_string(out, text);
+  BOOST_TEST(out.size() == out.capacity());
+  return std::string(out.reveal());
+}
+
+std::string delivery_body(std::string const& env) {
+  return R"({"data":{"project":"p","revision":1,"env":)" + env + R"(,"withheld":["IFS"]}})";
+}
+
+std::string formatted(std::string const& env, env_format format) {
+  delivered const values = read_delivery(delivery_body(env), "p");
+  return std::string(format_env(values, format).reveal());
+}
+
+bool understood(std::string const& body) {
+  try {
+    static_cast<void>(read_delivery(body, "p"));
+  } catch (cli_error const& fault) {
+    BOOST_TEST(fault.status() == exit_failed);
+    BOOST_TEST(std::string(fault.what()).starts_with("unavailable"));
+    return false;
+  }
+  return true;
+}
+
+// The line of wrong usage, "" when the arguments are taken.
+std::string usage_error(std::vector<std::string> arguments) {
+  try {
+    static_cast<void>(parse_command_line(std::move(arguments)));
+  } catch (cli_error const& fault) {
+    BOOST_TEST(fault.status() == exit_wrong_usage);
+    return fault.what();
+  }
+  return "";
+}
+
+std::string address_error(environment const& variables) {
+  surroundings around;
+  around.root = true;
+  around.variables = variables;
+  try {
+    static_cast<void>(find_api({}, around));
+  } catch (cli_error const& fault) {
+    return fault.what();
+  }
+  return "";
+}
+
+BOOST_AUTO_TEST_SUITE(cli_texts, *boost::unit_test::fixture(&core::init_crypto))
+
+BOOST_AUTO_TEST_CASE(json_escapes_what_must_be_and_nothing_else) {
+  BOOST_TEST(escaped("") == "\"\"");
+  BOOST_TEST(escaped("a/b\x7f\xC3\xA9") == "\"a/b\x7f\xC3\xA9\"");
+  BOOST_TEST(escaped("\"\\") == R"("\"\\")");
+  BOOST_TEST(escaped(std::string_view("\0\n\x1f", 3)) == R"("\u0000\u000a\u001f")");
+}
+
+BOOST_AUTO_TEST_CASE(every_byte_that_json_escapes_comes_back) {
+  std::string all;
+  for (char c = 1; c > 0 && c < 127; ++c) all += c;
+  all += "\x7f\xF0\x9F\x98\x80";
+  auto const document = json_document::parse(escaped(all));
+  BOOST_TEST((document && document->root().text() == all));
+}
+
+BOOST_AUTO_TEST_CASE(a_document_outgrows_its_first_memory) {
+  std::string many = "{";
+  for (int i = 0; i < 50'000; ++i) many += "\"k" + std::to_string(i) + "\":\"\",";
+  many.back() = '}';
+  auto const document = json_document::parse(many);
+  BOOST_TEST((document && document->root().members().size() == 50'000));
+}
+
+BOOST_AUTO_TEST_CASE(shell_quoting_is_safe_for_every_value) {
+  auto const shell = [](std::string const& env) { return formatted(env, env_format::shell); };
+  BOOST_TEST(shell("{}") == "");
+  BOOST_TEST(shell(R"({"A":""})") == "export A=''\n");
+  BOOST_TEST(shell(R"({"A":"it's"})") == "export A='it'\\''s'\n");
+  BOOST_TEST(shell(R"({"B":"$x `y`\\","A":"\n\n"})") == "export A='\n\n'\nexport B='$x `y`\\'\n");
+}
+
+BOOST_AUTO_TEST_CASE(env_as_json_and_as_null_separated) {
+  BOOST_TEST(formatted("{}", env_format::json) == "{}\n");
+  BOOST_TEST(formatted(R"({"B":"2\n","A":"\""})", env_format::json) ==
+             "{\"A\":\"\\\"\",\"B\":\"2\\u000a\"}\n");
+  BOOST_TEST(formatted("{}", env_format::null) == "");
+  BOOST_TEST(formatted(R"({"B":"2\n","A":""})", env_format::null) == std::string("A=\0B=2\n\0", 8));
+}
+
+BOOST_AUTO_TEST_CASE(a_delivery_is_understood_whole_or_not_at_all) {
+  BOOST_TEST(understood(delivery_body(R"({"A":"x"})")));
+  for (std::string const env : {"[]", "null", R"({"A":1})", R"({"a":"x"})", R"({"A=B":"x"})",
+                                R"({"":"x"})", R"({"A":"x\u0000y"})", "{"}) {
+    BOOST_TEST(!understood(delivery_body(env)), env);
+  }
+  BOOST_TEST(!understood(R"({"data":{"project":"q","env":{}}})"));
+  BOOST_TEST(!understood(""));
+}
+
+BOOST_AUTO_TEST_CASE(the_childs_environment_has_each_name_once_and_no_token) {
+  std::string path = "PATH=/bin", old = "A=old", like = "AB=1", token = "TACIT_TOKEN=t";
+  char* own[] = {path.data(), old.data(), token.data(), like.data(), nullptr};
+  delivered const values = read_delivery(delivery_body(R"({"A":"new","C":""})"), "p");
+  child_environment const made = make_child_environment(own, values);
+  std::vector<std::string> entries;
+  for (char* const entry : made.entries) {
+    if (entry != nullptr) entries.emplace_back(entry);
+  }
+  BOOST_TEST(made.entries.back() == nullptr);
+  std::vector<std::string> const expected{"PATH=/bin", "AB=1", "A=new", "C="};
+  BOOST_TEST(entries == expected, boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(values_are_refused_as_the_server_refuses_them) {
+  std::string emojis;
+  for (int i = 0; i < 4096; ++i) emojis += "\xF0\x9F\x98\x80";
+  BOOST_TEST(value_fault("x") == "");
+  BOOST_TEST(value_fault(std::string(4096, 'x')) == "");
+  BOOST_TEST(value_fault(emojis) == "");
+  for (std::string const& bad :
+       {std::string(), std::string(4097, 'x'), emojis + "x", std::string("a\0b", 3),
+        std::string("\xFF"), std::string("\xED\xA0\x80"), std::string("\xC0\x80")}) {
+    BOOST_TEST(value_fault(bad) != "");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(nothing_that_the_server_says_steers_the_terminal) {
+  BOOST_TEST(shown("a\x1b[31m\n\x7f\xC2\x9B\xC3\xA9") == "a?[31m???\xC3\xA9");
+  BOOST_TEST(shown_time("2026-04-18T09:12:44.000Z") == "2026-04-18 09:12");
+  BOOST_TEST(shown_time("") == "-");
+  BOOST_TEST(format_table({{"ID", "NAME"}, {"\xC3\xA9", "x"}}) == "ID  NAME\n\xC3\xA9   x\n");
+}
+
+BOOST_AUTO_TEST_CASE(an_argument_that_could_be_a_value_is_never_repeated) {
+  using words = std::vector<std::string>;
+  for (words const& line :
+       {words{"secret", "set", "K", "hunter2", "--project", "p"},
+        words{"secret", "set", "K", "--project", "p", "--value=hunter2"},
+        words{"secret", "list", "--project", "p", "hunter2"}, words{"env", "hunter2"},
+        words{"run", "--project", "p", "hunter2"}, words{"key", "list", "hunter2"}}) {
+    std::string const said = usage_error(line);
+    BOOST_TEST(said != "");
+    BOOST_TEST(said.find("hunter2") == std::string::npos, said);
+    BOOST_TEST(said.find("--help") != std::string::npos, said);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(usage_that_is_taken_and_usage_that_is_not) {
+  using words = std::vector<std::string>;
+  BOOST_TEST(usage_error({"run", "--project", "p", "--", "ls", "--project", "--", "x"}) == "");
+  BOOST_TEST(usage_error({"project", "create", "list"}) == "");
+  BOOST_TEST(usage_error({"key", "create", "x", "--project", "a", "--project", "b"}) == "");
+  BOOST_TEST(usage_error({"secret", "set", "--help"}) == "");
+  BOOST_TEST(usage_error({"prject"}) == "unknown command prject; see: tacit --help");
+  BOOST_TEST(usage_error({"key"}) == "a command is missing; see: tacit key --help");
+  for (words const& line :
+       {words{}, words{"run", "--project", "p"}, words{"run", "--project", "p", "--"},
+        words{"run", "--", "ls"}, words{"env", "--project", "p", "--format", "xml"},
+        words{"key", "create", "x", "--admin", "--read-only"},
+        words{"key", "create", "x", "--admin", "--project", "p"},
+        words{"secret", "set", "K", "--project", "p", "--from-file", "f", "--from-env", "E"},
+        words{"project", "create", "x", "--limit", "many"}, words{"serve", "--nope"}}) {
+    BOOST_TEST(usage_error(line) != "");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(where_the_api_is) {
+  surroundings around;
+  around.root = true;
+  BOOST_TEST(find_api({}, around).shown == "/var/lib/tacit/store/api.sock");
+  around.variables = {{"TACIT_URL", "http://[::1]:8787/x/"}, {"TACIT_TOKEN", "t"}};
+  api_address const remote = find_api({}, around);
+  BOOST_TEST(std::get<net::tcp_endpoint>(remote.endpoint).host == "::1");
+  BOOST_TEST(std::get<net::tcp_endpoint>(remote.endpoint).port == "8787");
+  BOOST_TEST(remote.prefix == "/x/api/v1");
+  around.variables["TACIT_URL"] = "http://host/api/v1";
+  BOOST_TEST(find_api({}, around).prefix == "/api/v1");
+  BOOST_TEST(std::get<net::tcp_endpoint>(find_api({}, around).endpoint).port == "80");
+  BOOST_TEST(find_api({"/d", false}, around).shown == "/d/store/api.sock");
+}
+
+BOOST_AUTO_TEST_CASE(addresses_and_tokens_that_are_refused) {
+  BOOST_TEST(address_error({{"TACIT_URL", "http://h"}}).starts_with("TACIT_URL is set, but"));
+  BOOST_TEST(address_error({{"TACIT_TOKEN", "t"}}).starts_with("TACIT_TOKEN is set, but"));
+  for (std::string const url : {"https://h", "h:1", "ftp://h", "http://", "http://:1", "http://h:",
+                                "http://h:x", "http://u@h", "http://h/?q", "http://h\r\nX: y"}) {
+    std::string const said = address_error({{"TACIT_URL", url}, {"TACIT_TOKEN", "t"}});
+    BOOST_TEST(said.starts_with("TACIT_URL "), url);
+  }
+  std::string const said = address_error({{"TACIT_URL", "http://h"}, {"TACIT_TOKEN", "a\r\nb"}});
+  BOOST_TEST(said.starts_with("TACIT_TOKEN holds"));
+}
+
+BOOST_AUTO_TEST_CASE(path_parts_are_encoded) {
+  BOOST_TEST(encode_path_part("aZ0-._~") == "aZ0-._~");
+  BOOST_TEST(encode_path_part("a/../b? \xC3\xA9") == "a%2F..%2Fb%3F%20%C3%A9");
+}
+
+BOOST_AUTO_TEST_CASE(refusals_name_the_next_step) {
+  api_question const set{"POST", "/projects/p/secrets", "", "p", "K"};
+  auto const said = [&](unsigned status, std::string const& code) {
+    return explain_refusal({status, code, "m", "r-1", "7", false}, set);
+  };
+  auto const has = [](std::string const& line, std::string const& part) {
+    return line.find(part) != std::string::npos;
+  };
+  BOOST_TEST(has(said(401, "UNAUTHORIZED"), "TACIT_TOKEN was not accepted"));
+  BOOST_TEST(has(said(401, "UNAUTHORIZED"), "tacit key create NAME"));
+  BOOST_TEST(has(said(404, "NOT_FOUND"), "tacit project list"));
+  BOOST_TEST(has(said(409, "SECRET_LIMIT_EXCEEDED"), "tacit secret rm NAME --project p"));
+  BOOST_TEST(has(said(429, "RATE_LIMITED"), "in 7 s"));
+  BOOST_TEST(has(said(500, "INTERNAL_ERROR"), "r-1"));
+  for (unsigned const status : {500u, 502u, 503u, 507u}) {
+    BOOST_TEST(has(said(status, "X"), "whether the change was made is unknown"));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_write_without_an_answer_is_told_as_unknown) {
+  api_address const address{net::unix_endpoint{"/d/store/api.sock"}, "/d/store/api.sock", "", ""};
+  net::client_failure const lost{net::client_fault::connection_lost, 0};
+  net::client_failure const absent{net::client_fault::cannot_connect, ENOENT};
+  std::string const unknown = "whether the change was made is unknown";
+  auto const said = [&](net::client_failure const& failure, std::string_view method) {
+    return explain_failure(failure, address, {method, "", "", "", ""});
+  };
+  BOOST_TEST(said(lost, "POST").find(unknown) != std::string::npos);
+  BOOST_TEST(said(lost, "GET").find(unknown) == std::string::npos);
+  BOOST_TEST(said(absent, "POST").find(unknown) == std::string::npos);
+  BOOST_TEST(said(absent, "POST").find("tacit serve --data /d") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(the_keeper_is_looked_for_in_order) {
+  surroundings around;
+  around.root = true;
+  using list = std::vector<std::string>;
+  list const usual{"/var/lib/tacit/run/keeper.sock", "/run/tacit/keeper.sock"};
+  BOOST_TEST(keeper_sockets({}, around) == usual, boost::test_tools::per_element());
+  BOOST_TEST(keeper_sockets({"p", "/d", {}}, around).front() == "/d/run/keeper.sock");
+  around.variables["TACIT_RUN_DIR"] = "/r";
+  BOOST_TEST(keeper_sockets({}, around) == list{"/r/keeper.sock"},
+             boost::test_tools::per_element());
+  BOOST_TEST(keeper_sockets({"p", "/d", "/flag"}, around) == list{"/flag/keeper.sock"},
+             boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(the_completion_file_is_what_the_command_prints) {
+  BOOST_TEST(bash_completion() == read_source_file("conf/tacit.bash"));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace
+}  // namespace tacit::app

@@ -1,0 +1,243 @@
+"""A tacit of its own for a test: fresh folder, free port, stopped and removed afterwards."""
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+TACIT = os.environ.get("TACIT_BIN", "build/release/tacit")
+PROBE = os.environ.get("TACIT_PROBE_BIN", "build/release/tacit-probe")
+BUILD = os.environ.get("TACIT_BUILD", "release")
+START_SECONDS_MAX = 60  # generous: sanitizer builds on a busy machine
+
+
+class Answer:
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+    def code(self):
+        return self.json["error"]["code"]
+
+    def data(self):
+        return self.json["data"]
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost")
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(START_SECONDS_MAX)
+        self.sock.connect(self.path)
+
+
+def exchange(connection, method, target, body=None, headers=None):
+    """One request on an http.client connection. A dict as body is sent as JSON."""
+    headers = dict(headers or {})
+    if isinstance(body, (dict, list)):
+        body = json.dumps(body)
+    if isinstance(body, str):
+        body = body.encode()
+    if body is not None and "Content-Type" not in headers:
+        headers["Content-Type"] = "application/json"
+    if body is None and method == "POST":
+        headers["Content-Length"] = "0"
+    connection.request(method, target, body, headers)
+    answer = connection.getresponse()
+    return Answer(answer.status, answer.headers, answer.read())
+
+
+def clean_environment(**more):
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("TACIT_")}
+    kept.pop("STATE_DIRECTORY", None)
+    kept.pop("RUNTIME_DIRECTORY", None)
+    kept.update(more)
+    return kept
+
+
+class Server:
+    """with Server() as s: … — settings as keyword arguments: limits_writes_per_minute=0."""
+
+    def __init__(self, binary=None, data=None, user=None, environment=None, arguments=(),
+                 **settings):
+        self.binary = binary or TACIT
+        self.user = user
+        # Everybody may pass through: the api process runs as another user when we are root.
+        self.own_folder = None
+        if data is None:
+            self.own_folder = tempfile.mkdtemp(prefix="tacit-e2e-")
+            os.chmod(self.own_folder, 0o777)
+            data = os.path.join(self.own_folder, "data")
+        self.data = data
+        self.arguments = list(arguments)
+        self.settings = {"limits_reads_per_minute": "0", "limits_writes_per_minute": "0",
+                         "listen": "127.0.0.1:0"}
+        self.settings.update({k: str(v) for k, v in settings.items()})
+        self.more_environment = environment or {}
+        self.process = None
+        self.log_path = os.path.join(self.own_folder or os.path.dirname(data),
+                                     "log-%d" % time.monotonic_ns())
+
+    def environment(self):
+        more = {"TACIT_" + k.upper(): v for k, v in self.settings.items()}
+        more.update(self.more_environment)
+        return clean_environment(**more)
+
+    def command(self):
+        command = [self.binary, "serve", "--data", self.data] + self.arguments
+        if self.user is not None:
+            command = ["setpriv", "--reuid", self.user, "--regid", self.user,
+                       "--clear-groups"] + command
+        return command
+
+    def start(self):
+        """Starts and waits until it serves. Raises with the log when it does not."""
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(self.command(), stdout=subprocess.PIPE, stderr=log,
+                                            env=self.environment())
+        line = self.process.stdout.readline().decode()
+        if not line.startswith("listening on http://"):
+            self.process.wait(START_SECONDS_MAX)
+            raise RuntimeError("no start: %r %s" % (line, self.log()))
+        self.url = line.split()[-1]
+        self.port = int(self.url.rsplit(":", 1)[1])
+        return self
+
+    def run_to_end(self, timeout=START_SECONDS_MAX):
+        """For starts that must fail: (exit status, stdout, stderr)."""
+        done = subprocess.run(self.command(), capture_output=True, env=self.environment(),
+                              timeout=timeout)
+        return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+    def stop(self, how=signal.SIGTERM):
+        """Ends the keeper; returns the exit status (negative: the signal)."""
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        status = self.process.wait(START_SECONDS_MAX)
+        self.process.stdout.close()
+        return status
+
+    def kill(self):
+        """kill -9 on the keeper, and waits until the api process is gone too."""
+        api = self.api_pid()
+        self.stop(signal.SIGKILL)
+        wait_until(lambda: not is_alive(api))
+
+    def restart(self, how=signal.SIGTERM):
+        self.kill() if how == signal.SIGKILL else self.stop(how)
+        return self.start()
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        if self.process is not None and self.process.poll() is None:
+            self.stop(signal.SIGKILL)
+        if self.own_folder is not None:
+            shutil.rmtree(self.own_folder, ignore_errors=True)
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def api_pid(self):
+        with open("/proc/%d/task/%d/children" % (self.pid, self.pid)) as children:
+            return int(children.read().split()[0])
+
+    def log(self):
+        with open(self.log_path, errors="replace") as log:
+            return log.read()
+
+    @property
+    def api_socket(self):
+        return os.path.join(self.data, "store", "api.sock")
+
+    @property
+    def keeper_socket(self):
+        return os.path.join(self.data, "run", "keeper.sock")
+
+    # --- talking to it ---
+
+    def connect(self):
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=START_SECONDS_MAX)
+
+    def connect_raw(self):
+        raw = socket.create_connection(("127.0.0.1", self.port), timeout=START_SECONDS_MAX)
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return raw
+
+    def call(self, method, target, body=None, key=None, headers=None):
+        """One request on a connection of its own over TCP; target below /api/v1."""
+        headers = dict(headers or {})
+        if key is not None:
+            headers["Authorization"] = "Bearer " + key
+        with contextlib.closing(self.connect()) as connection:
+            return exchange(connection, method, "/api/v1" + target, body, headers)
+
+    def owner(self, method, target, body=None, headers=None):
+        """The same as the local owner over api.sock."""
+        with contextlib.closing(UnixConnection(self.api_socket)) as connection:
+            return exchange(connection, method, "/api/v1" + target, body, headers)
+
+    def deliver(self, project, headers=None):
+        """Asks keeper.sock for a project's values."""
+        with contextlib.closing(UnixConnection(self.keeper_socket)) as connection:
+            return exchange(connection, "GET", "/v1/projects/%s/env" % project, None, headers)
+
+    def make_project(self, project_id, **more):
+        answer = self.owner("POST", "/projects", {"name": project_id, "id": project_id, **more})
+        assert answer.status == 201, answer.body
+        return project_id
+
+    def make_key(self, **fields):
+        """A new API key's text; admin by default."""
+        wanted = {"name": "test", "permissions": ["admin"]}
+        wanted.update(fields)
+        answer = self.owner("POST", "/api-keys", wanted)
+        assert answer.status == 201, answer.body
+        return answer.data()["rawKey"]
+
+    def put(self, project, name, value, key=None):
+        target = "/projects/%s/secrets" % project
+        body = {"key": name, "value": value}
+        answer = self.call("POST", target, body, key) if key else self.owner("POST", target, body)
+        assert answer.status == 200, answer.body
+        return answer.data()["secret"]
+
+    def values(self, project):
+        answer = self.deliver(project)
+        assert answer.status == 200, answer.body
+        return answer.data()["env"]
+
+    def cli(self, *arguments, stdin=None, timeout=START_SECONDS_MAX, **environment):
+        """Runs `tacit …` against this server's folder."""
+        return subprocess.run([self.binary, *arguments], input=stdin, capture_output=True,
+                              timeout=timeout,
+                              env=clean_environment(TACIT_DATA_DIR=self.data, **environment))
+
+
+def is_alive(pid):
+    try:
+        with open("/proc/%d/stat" % pid) as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_until(condition, seconds=START_SECONDS_MAX):
+    """Polls; a test never sleeps for luck."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.005)

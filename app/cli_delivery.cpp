@@ -23,7 +23,7 @@ constexpr std::string_view system_run_dir = "/run/tacit";
 std::string this_user() {
   passwd const* const entry = getpwuid(geteuid());
   std::string const number = "uid " + std::to_string(geteuid());
-  return entry == nullptr ? number : std::string(entry->pw_name) + " (" + number + ")";
+  return entry == nullptr ? number : "user " + std::string(entry->pw_name) + " (" + number + ")";
 }
 
 bool leads_on(net::client_failure const& failure) {
@@ -66,8 +66,8 @@ socket_answer ask_keeper(std::vector<std::string> const& sockets, std::string co
 [[noreturn]] void refuse_answer(socket_answer const& from, std::string const& project) {
   switch (from.answer.status) {
     case 403:
-      refuse("refused: user " + this_user() + " may not read project " + project + " at " +
-             from.socket + "; a [[delivery.allow]] entry in the server's settings allows it");
+      refuse("refused: " + this_user() + " may not read project " + project + " at " + from.socket +
+             "; a [[delivery.allow]] entry in the server's settings allows it");
     case 404:
       refuse("no such project: " + project + " at " + from.socket +
              "; see what there is with: tacit project list");

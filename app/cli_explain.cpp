@@ -28,6 +28,9 @@ std::string unauthorized(api_refusal const& refusal) {
 }
 
 std::string not_found(api_question const& question, api_refusal const& refusal) {
+  if (question.target.starts_with("/api-keys/")) {
+    return "no API key has the id " + question.name + "; see what there is with: tacit key list";
+  }
   if (question.project.empty()) return "not found: " + shown(refusal.message);
   return "no project " + question.project +
          (refusal.local ? "" : ", or the API key may not see it") +
@@ -38,8 +41,8 @@ std::string forbidden(api_refusal const& refusal) {
   if (refusal.local) {
     return "only the user that started tacit and root may do that over the socket";
   }
-  return "the API key in TACIT_TOKEN has not the permission for that; an admin makes one that "
-         "has with: tacit key create NAME (--admin for projects and API keys)";
+  return "the API key in TACIT_TOKEN lacks the permission for that; an admin makes one that "
+         "has it with: tacit key create NAME (--admin for projects and API keys)";
 }
 
 std::string with_request_id(std::string line, api_refusal const& refusal) {
@@ -80,7 +83,7 @@ std::string explain_refusal(api_refusal const& refusal, api_question const& ques
            question.project;
   }
   if (refusal.code == "CONFLICT") {
-    return shown(refusal.message) + "; see what there is with: tacit project list";
+    return "the project id " + question.project + " is taken; give another one with --id";
   }
   if (refusal.status == 429) return "too many requests; " + try_again(refusal);
   if (refusal.status == 507) {

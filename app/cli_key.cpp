@@ -106,7 +106,7 @@ int revoke_key(id_arguments const& arguments) {
                     "list");
   }
   std::string const target = "/api-keys/" + encode_path_part(arguments.id);
-  json_document const answer = ask_api(arguments.api, {"DELETE", target, "", "", ""});
+  json_document const answer = ask_api(arguments.api, {"DELETE", target, "", "", arguments.id});
   if (arguments.api.json) {
     write_json(answer.root()["data"]);
   } else {

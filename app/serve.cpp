@@ -84,17 +84,12 @@ core::delivery_policy policy_of(settings const& configured) {
 }
 
 // What the keeper keeps of the root key, after the api was sent its share.
-core::locked_ptr<core::keeper_share> share_keys(settings const& configured, api_child const& api,
-                                                core::api_settings const& to_api, core::log& log) {
-  loaded_root_key root = load_or_make_root_key({configured.key_file, store_folder(configured)});
-  if (root.is_new) {
-    log.write(core::severity::info, "made a new root key: keep a copy of it in a safe place",
-              {{"file", std::string_view(configured.key_file)}});
-  }
-  auto const start = core::make_locked(
-      core::start_message{to_api, core::derive_api_share(root.key)});
+core::locked_ptr<core::keeper_share> share_keys(core::root_key root, api_child const& api,
+                                                core::api_settings const& to_api) {
+  auto const start =
+      core::make_locked(core::start_message{to_api, core::derive_api_share(root)});
   core::secret_buffer const datagram = core::encode_start(*start);
-  auto share = core::make_locked(core::derive_keeper_share(root.key));
+  auto share = core::make_locked(core::derive_keeper_share(root));
   std::string_view const bytes = datagram.reveal();
   if (::send(api.channel.number(), bytes.data(), bytes.size(), MSG_NOSIGNAL) !=
       static_cast<ssize_t>(bytes.size())) {
@@ -192,8 +187,13 @@ int run_serve(settings const& configured) {
   }  // the keeper keeps no TCP socket
   core::api_settings const to_api =
       settings_for_api(configured, user ? &*user : nullptr, urls.size());
-  auto const keys = share_keys(configured, api, to_api, *log);
+  loaded_root_key root = load_or_make_root_key({configured.key_file, store_folder(configured)});
+  if (root.is_new) {
+    log->write(core::severity::info, "made a new root key: keep a copy of it in a safe place",
+               {{"file", std::string_view(configured.key_file)}});
+  }
   descriptor keeper_socket = open_unix_listener(keeper_socket_path(configured), 0666);
+  auto const keys = share_keys(std::move(root.key), api, to_api);
 
   asio::io_context context(1);
   asio::signal_set signals(context, SIGTERM, SIGINT);

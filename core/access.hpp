@@ -24,6 +24,9 @@ class caller {
 
   // Null for the local owner.
   [[nodiscard]] api_key_entry const* api_key() const noexcept { return key_.get(); }
+  [[nodiscard]] std::shared_ptr<api_key_entry const> const& shared_api_key() const noexcept {
+    return key_;
+  }
   [[nodiscard]] bool sees(project_id const& project) const noexcept;
   [[nodiscard]] bool allows(permission which) const noexcept;
 

@@ -10,11 +10,22 @@ namespace {
 constexpr std::string_view base62 =
     "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
+// CRC-32/ISO-HDLC, a byte at a time by table (RFC 1952 section 8).
+constexpr std::array<std::uint32_t, 256> make_crc_table() {
+  std::array<std::uint32_t, 256> table{};
+  for (std::uint32_t i = 0; i < table.size(); ++i) {
+    std::uint32_t crc = i;
+    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (0xEDB8'8320u & (0u - (crc & 1u)));
+    table[i] = crc;
+  }
+  return table;
+}
+
 std::uint32_t crc32(std::string_view bytes) {
+  static constexpr auto table = make_crc_table();
   std::uint32_t crc = 0xFFFF'FFFFu;
   for (char const c : bytes) {
-    crc ^= static_cast<unsigned char>(c);
-    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (0xEDB8'8320u & (0u - (crc & 1u)));
+    crc = crc >> 8 ^ table[(crc ^ static_cast<unsigned char>(c)) & 0xFFu];
   }
   return ~crc;
 }

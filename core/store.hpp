@@ -99,6 +99,13 @@ class store {
   [[nodiscard]] virtual result<project_entry> show_project(read_permit const& permit) const = 0;
   [[nodiscard]] virtual result<std::vector<project_entry>> list_projects(
       list_permit const& permit) const = 0;
+  // Numbers that tell whether what was read may be kept. Read one first, then the data: as long as
+  // the number is the same, so is the data. An odd number says that a change is being written: do
+  // not keep what was read. The second also covers that the project exists. The first changes
+  // whenever any project is made or deleted.
+  [[nodiscard]] virtual std::uint64_t project_set_generation() const noexcept = 0;
+  [[nodiscard]] virtual std::uint64_t project_generation(project_id const& id) const noexcept = 0;
+
   // Sorted by time of creation, with the last uses known now.
   [[nodiscard]] virtual std::vector<api_key_entry> list_api_keys(admin_permit const&) const = 0;
 

@@ -156,6 +156,7 @@ result<outcome> commit_group::run(core::create_project& asked) {
   core::write_moment const moment = next_moment();
   (*project)->counters = core::counter_row{0, moment.sequence, moment.now};
   (*project)->changed = true;
+  (*project)->made_or_deleted = true;
   return outcome(core::project_entry{
       asked.id, asked.name, 0,
       asked.secret_limit == 0 ? context_.secrets_per_project : asked.secret_limit, now_, now_});
@@ -207,6 +208,8 @@ result<outcome> commit_group::run(core::delete_project& asked) {
   remove_from_scopes(asked.id);
   ++sequence_;
   (*project)->counters.reset();
+  (*project)->changed = true;
+  (*project)->made_or_deleted = true;
   return outcome(core::removed{true});
 }
 
@@ -235,16 +238,22 @@ result<outcome> commit_group::run(core::revoke_api_key& asked) {
   return outcome(core::revoked{});
 }
 
-void commit_group::finish() {
+generations::pending commit_group::finish() {
+  generations::pending changes;
   for (auto const& [id, project] : projects_) {
-    if (!project.changed || !project.counters) continue;
+    if (!project.changed) continue;
+    changes.note(id);
+    if (project.made_or_deleted) changes.note_set();
+    if (!project.counters) continue;
     batch_.Put(context_.store.in(family::counters), as_slice(id.text()),
                core::encode_counters(context_.keys, {family::counters, id.text()},
                                      *project.counters));
   }
-  if (batch_.Count() == 0) return;
-  batch_.Put(context_.store.in(family::meta), "sequence",
-             core::encode_sequence(context_.keys, {family::meta, "sequence"}, sequence_));
+  if (batch_.Count() > 0) {
+    batch_.Put(context_.store.in(family::meta), "sequence",
+               core::encode_sequence(context_.keys, {family::meta, "sequence"}, sequence_));
+  }
+  return changes;
 }
 
 }  // namespace tacit::kv

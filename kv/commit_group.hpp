@@ -14,6 +14,7 @@
 #include "core/decide.hpp"
 #include "core/store.hpp"
 #include "kv/database.hpp"
+#include "kv/generations.hpp"
 
 namespace tacit::kv {
 
@@ -37,7 +38,8 @@ class commit_group {
   void apply(core::change& asked);
 
   // Adds the counters of every project touched, and the sequence. Call once, after the last apply.
-  void finish();
+  // Returns what the batch changes, for whoever keeps what was read.
+  [[nodiscard]] generations::pending finish();
 
   [[nodiscard]] rocksdb::WriteBatch& batch() noexcept { return batch_; }
   [[nodiscard]] std::size_t bytes() const noexcept { return batch_.GetDataSize(); }
@@ -53,6 +55,7 @@ class commit_group {
     std::optional<core::counter_row> counters;  // none: no such project
     std::uint32_t secret_limit = 0;
     bool changed = false;
+    bool made_or_deleted = false;
   };
 
   core::result<core::outcome> run(core::upsert_secret& asked);

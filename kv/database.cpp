@@ -32,7 +32,7 @@ class engine_log final : public rocksdb::Logger {
  public:
   explicit engine_log(core::log& log) : rocksdb::Logger(rocksdb::WARN_LEVEL), log_(log) {}
 
-  void Logv(char const* format, std::va_list arguments) override {
+  [[gnu::format(printf, 2, 0)]] void Logv(char const* format, std::va_list arguments) override {
     std::array<char, 512> line{};
     std::vsnprintf(line.data(), line.size(), format, arguments);
     log_.write(core::severity::warn, "storage engine", {{"detail", std::string_view(line.data())}});

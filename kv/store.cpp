@@ -200,6 +200,12 @@ std::vector<core::api_key_entry> store::list_api_keys(core::admin_permit const&)
   return entries;
 }
 
+std::uint64_t store::project_set_generation() const noexcept { return generations_.of_set(); }
+
+std::uint64_t store::project_generation(core::project_id const& id) const noexcept {
+  return generations_.of(id);
+}
+
 std::uint64_t store::api_key_generation() const noexcept {
   return api_key_generation_.load(std::memory_order_acquire);
 }

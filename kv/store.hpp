@@ -15,6 +15,7 @@
 #include "kv/commit_group.hpp"
 #include "kv/commit_queue.hpp"
 #include "kv/database.hpp"
+#include "kv/generations.hpp"
 
 namespace tacit::kv {
 
@@ -53,6 +54,8 @@ class store final : public core::store {
       core::read_permit const& permit) const override;
   [[nodiscard]] core::result<std::vector<core::project_entry>> list_projects(
       core::list_permit const& permit) const override;
+  [[nodiscard]] std::uint64_t project_set_generation() const noexcept override;
+  [[nodiscard]] std::uint64_t project_generation(core::project_id const& id) const noexcept override;
   [[nodiscard]] std::vector<core::api_key_entry> list_api_keys(
       core::admin_permit const& permit) const override;
 
@@ -94,6 +97,7 @@ class store final : public core::store {
   std::uint32_t secrets_per_project_;
   commit_queue queue_;
   std::uint64_t sequence_ = 0;            // owned by the commit thread
+  generations generations_;
   std::atomic<bool> failed_ = false;      // a write had an unknown outcome
   mutable std::atomic<bool> full_ = false;
 

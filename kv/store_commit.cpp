@@ -96,8 +96,9 @@ bool store::write(commit_group& group, std::vector<core::change*> const& changes
     complete_all(changes);
     return true;
   }
-  group.finish();
+  generations::pending changed = group.finish();
   if (group.batch().Count() > 0) {
+    generations_.begin(changed);
     rocksdb::WriteOptions synced;
     synced.sync = true;
     auto const written = database_->engine().Write(synced, &group.batch());
@@ -109,6 +110,7 @@ bool store::write(commit_group& group, std::vector<core::change*> const& changes
       complete_all(changes);
       return false;
     }
+    generations_.end(changed);
     sequence_ = group.sequence();
   }
   if (auto const& keys = group.new_api_keys()) publish(keys, *api_keys());

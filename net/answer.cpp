@@ -203,7 +203,7 @@ void append_answer_head(std::string& out, answer_head const& head, std::string_v
 void append_answer(std::string& out, answer_head const& head, std::string_view date,
                    std::string_view body) {
   append_answer_head(out, head, date, body.size());
-  if (head.status != 304) out.append(body);
+  if (head.has_body) out.append(body);
 }
 
 void append_error_body(std::string& out, error_face const& face,

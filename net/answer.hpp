@@ -22,6 +22,7 @@ struct rate_report {
 // The head of an answer besides its length. Texts are borrowed.
 struct answer_head {
   unsigned status = 200;
+  bool has_body = true;  // not to HEAD, not with 304
   std::string_view request_id;
   bool keep_alive = true;
   std::optional<rate_report> rate;             // once the API key is known

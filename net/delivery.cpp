@@ -63,7 +63,7 @@ delivery_reply reply_with(answer_head head, core::secret_buffer body) {
   delivery_reply reply;
   reply.keep_alive = head.keep_alive;
   append_answer_head(reply.head, head, format_http_date(now_of_day()), body.size());
-  reply.body = std::move(body);
+  if (head.has_body) reply.body = std::move(body);
   return reply;
 }
 
@@ -100,6 +100,7 @@ asio::awaitable<delivery_reply> answer(delivery_parts const& parts, core::delive
   answer_head head;
   head.request_id = request_id;
   head.keep_alive = request.keep_alive;
+  head.has_body = request.verb != method::head;
   auto const project = admit(parts.policy, peer, request);
   if (!project) co_return reply_error(head, project.error());
   bool const is_conditional = request.if_none_match.has_value();

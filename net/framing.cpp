@@ -47,8 +47,9 @@ class head_parser final : public http::basic_parser<true> {
  private:
   void on_request_impl(http::verb verb, field_text, field_text target, int version,
                        error_code&) override {
-    head.verb = verb == http::verb::get      ? method::get
-                : verb == http::verb::post   ? method::post
+    head.verb = verb == http::verb::get       ? method::get
+                : verb == http::verb::head    ? method::head
+                : verb == http::verb::post    ? method::post
                 : verb == http::verb::delete_ ? method::delete_
                                               : method::other;
     needs_length_ = verb == http::verb::post || verb == http::verb::put ||
@@ -57,7 +58,7 @@ class head_parser final : public http::basic_parser<true> {
     if (version != 11 && version != 10) has_bad_field = true;
   }
 
-  void on_field_impl(http::field name, field_text, field_text raw, error_code&) override {
+  void on_field_impl(http::field name, field_text text, field_text raw, error_code&) override {
     ++fields;
     std::string_view const value = to_view(raw);
     switch (name) {
@@ -87,6 +88,10 @@ class head_parser final : public http::basic_parser<true> {
         if (!head.expects_continue) has_bad_field = true;
         break;
       case http::field::unknown:
+        if (boost::beast::iequals(text, "X-Request-Id") && is_request_id(value)) {
+          head.request_id = value;
+        }
+        break;
       default:
         break;
     }
@@ -139,26 +144,19 @@ bool has_clean_lines(std::string_view head) {
   return true;
 }
 
-// The caller's own request id is not one of the names that Beast knows: it is looked for in the raw
-// head, which is known to be well formed by now.
-std::optional<std::string_view> find_request_id(std::string_view head) {
-  constexpr std::string_view name = "x-request-id:";
+// Whether a line of the raw head, which has clean lines, begins with that name and a colon. For a
+// head that Beast gave up on before it came to the field.
+bool has_field(std::string_view head, std::string_view name_and_colon) {
   std::size_t line = head.find("\r\n") + 2;
   while (line < head.size()) {
-    std::size_t const end = head.find("\r\n", line);
-    std::string_view text = head.substr(line, end - line);
-    if (text.size() > name.size() &&
-        boost::beast::iequals({text.data(), name.size()}, {name.data(), name.size()})) {
-      text.remove_prefix(name.size());
-      std::size_t const from = text.find_first_not_of(" \t");
-      if (from == std::string_view::npos) return std::nullopt;
-      text = text.substr(from, text.find_last_not_of(" \t") - from + 1);
-      if (!is_request_id(text)) return std::nullopt;
-      return text;
+    std::string_view const begin = head.substr(line, name_and_colon.size());
+    if (boost::beast::iequals({begin.data(), begin.size()},
+                              {name_and_colon.data(), name_and_colon.size()})) {
+      return true;
     }
-    line = end + 2;
+    line = head.find("\r\n", line) + 2;
   }
-  return std::nullopt;
+  return false;
 }
 
 // What a parsed head's fields say about whether it can be taken.
@@ -200,7 +198,7 @@ result<std::optional<request_head>> parse_request_head(std::string_view bytes,
   parser.put(boost::asio::const_buffer(head.data(), head.size()), error);
   bool const parsed = !error || error == http::error::need_more;
   if (!parsed || !parser.is_header_done()) {
-    if (parser.has_transfer_encoding) return errc::length_required;
+    if (has_field(head, "transfer-encoding:")) return errc::length_required;
     return errc::malformed_request;
   }
   if (auto const refused = judge(parser, limits)) return *refused;
@@ -209,7 +207,6 @@ result<std::optional<request_head>> parse_request_head(std::string_view bytes,
   taken.head_bytes = skipped + head.size();
   taken.body_bytes = static_cast<std::size_t>(parser.content_length.value_or(0));
   taken.keep_alive = parser.keep_alive();
-  taken.request_id = find_request_id(head);
   return std::optional<request_head>(taken);
 }
 

@@ -14,7 +14,7 @@
 
 namespace tacit::net {
 
-enum class method : std::uint8_t { get, post, delete_, other };
+enum class method : std::uint8_t { get, head, post, delete_, other };
 
 struct framing_limits {
   std::size_t head_bytes = core::limits::head_bytes_max;

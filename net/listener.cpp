@@ -5,12 +5,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <string>
 #include <string_view>
+
+#include "net/answer.hpp"
+#include "net/now.hpp"
 
 namespace tacit::net {
 
@@ -21,12 +26,25 @@ namespace {
 
 constexpr std::chrono::milliseconds pause_without_descriptors{100};
 
-// Sent whole or not at all to a connection that is one too many.
-constexpr std::string_view too_many =
-    "HTTP/1.1 503 Service Unavailable\r\nCache-Control: no-store\r\n"
-    "X-Content-Type-Options: nosniff\r\nX-Request-Id: none\r\nRetry-After: 1\r\n"
-    "Connection: close\r\nContent-Type: application/json\r\nContent-Length: 73\r\n\r\n"
-    R"({"error":{"code":"SERVICE_UNAVAILABLE","message":"Too many connections"}})";
+// What a connection that is one too many hears.
+std::string too_many_connections() {
+  std::array<unsigned char, 8> random;
+  core::fill_random(random);
+  std::string id;
+  for (unsigned char const byte : random) id.append(1, static_cast<char>('a' + byte % 26));
+  error_face face = face_of(core::errc::unavailable);
+  face.message = "Too many connections: try again";
+  std::string body;
+  append_error_body(body, face, std::nullopt);
+  answer_head head;
+  head.status = face.status;
+  head.request_id = id;
+  head.keep_alive = false;
+  head.retry_seconds = 1;
+  std::string answer;
+  append_answer(answer, head, format_http_date(now_of_day()), body);
+  return answer;
+}
 
 // An IPv4 address, or the /64 of an IPv6 one: what one client usually has.
 std::uint64_t hash_of(sockaddr_storage const& address) {
@@ -76,8 +94,9 @@ void listener::deal(int descriptor, listening_socket const& from, int family,
                     std::uint64_t address_hash) {
   if (open_.fetch_add(1, std::memory_order_relaxed) >= accepted_.connections_max) {
     open_.fetch_sub(1, std::memory_order_relaxed);
+    std::string const answer = too_many_connections();
     [[maybe_unused]] auto const sent =
-        ::send(descriptor, too_many.data(), too_many.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+        ::send(descriptor, answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     ::close(descriptor);
     return;
   }

@@ -15,6 +15,7 @@ namespace {
 std::string_view verb_text(method verb) {
   switch (verb) {
     case method::get: return "GET";
+    case method::head: return "HEAD";
     case method::post: return "POST";
     case method::delete_: return "DELETE";
     case method::other: return "other";
@@ -28,22 +29,23 @@ service::service(service_parts const& parts, core::completion_port& home)
     : parts_(parts),
       home_(home),
       sealer_(parts.share.public_key, parts.share.record),
-      value_(core::limits::value_bytes_max) {}
+      value_(core::limits::value_bytes_max),
+      projects_(parts.store) {}
 
 void service::grow_old() noexcept {
   sealer_.forget_if_old(boot_milliseconds());
 }
 
-std::string service::make_request_id() {
+std::string_view service::make_request_id() {
   constexpr std::string_view alphabet = "0123456789abcdefghijklmnopqrstuv";
   constexpr std::size_t chars = 26;  // 130 bits
   if (random_used_ + chars > random_.size()) {
     core::fill_random(random_);
     random_used_ = 0;
   }
-  std::string id(chars, '0');
-  for (char& c : id) c = alphabet[random_[random_used_++] % alphabet.size()];
-  return id;
+  request_id_.resize(chars);
+  for (char& c : request_id_) c = alphabet[random_[random_used_++] % alphabet.size()];
+  return request_id_;
 }
 
 std::string_view service::date_now(core::timestamp now) {
@@ -55,30 +57,32 @@ std::string_view service::date_now(core::timestamp now) {
   return date_;
 }
 
-void service::append(answer_head const& head, std::string& out) {
-  append_answer(out, head, date_now(now_of_day()), body_);
-  core::wipe(body_.data(), body_.size());
-  body_.clear();
-}
-
 void service::log_answer(request_record const& record, unsigned status) {
   if (!parts_.log.wants(core::severity::info)) return;
+  std::string_view const key_id = record.api_key ? record.api_key->id.text() : "";
   parts_.log.write(core::severity::info, "request",
-                   {{"method", record.verb},
+                   {{"method", verb_text(record.verb)},
                     {"route", record.route},
                     {"status", static_cast<std::int64_t>(status)},
                     {"microseconds", monotonic_microseconds() - record.began_microseconds},
-                    {"request_id", std::string_view(record.request_id)},
-                    {"api_key_id", std::string_view(record.api_key_id)}});
+                    {"request_id", record.request_id},
+                    {"api_key_id", key_id}});
 }
 
-void service::answer_body(exchange& x, unsigned status) {
+void service::answer_with(exchange& x, unsigned status, std::string_view body) {
   x.answer.status = status;
+  x.answer.has_body = x.record.verb != method::head && status != 304;
   x.answer.request_id = x.record.request_id;
   x.answer.keep_alive = x.record.keep_alive;
   x.answer.rate = x.record.rate;
-  append(x.answer, x.out);
+  append_answer(x.out, x.answer, date_now(now_of_day()), body);
   log_answer(x.record, status);
+}
+
+void service::answer_body(exchange& x, unsigned status) {
+  answer_with(x, status, body_);
+  core::wipe(body_.data(), body_.size());
+  body_.clear();
 }
 
 void service::answer_error(exchange& x, errc error, std::optional<body_problem> const& problem) {
@@ -88,7 +92,7 @@ void service::answer_error(exchange& x, errc error, std::optional<body_problem> 
   if (error == errc::unavailable) x.answer.retry_seconds = 1;
   if (error == errc::corrupt || error == errc::internal) {
     parts_.log.write(core::severity::error, "a stored row does not authenticate or decode",
-                     {{"request_id", std::string_view(x.record.request_id)},
+                     {{"request_id", x.record.request_id},
                       {"route", x.record.route}});
   }
   body_.clear();
@@ -149,10 +153,12 @@ void service::answer_health(exchange& x) {
 handled service::handle(request_head const& head, std::string_view body, peer const& from,
                         std::string& out) {
   exchange x{head, body, from, out, now_of_day(), {}};
-  x.record.verb = verb_text(head.verb);
+  x.record.verb = head.verb;
   x.record.keep_alive = head.keep_alive;
-  x.record.request_id = head.request_id ? std::string(*head.request_id) : make_request_id();
-  x.record.began_microseconds = monotonic_microseconds();
+  x.record.request_id = head.request_id ? *head.request_id : make_request_id();
+  if (parts_.log.wants(core::severity::info)) {
+    x.record.began_microseconds = monotonic_microseconds();
+  }
 
   routing const routed = find_route(head.verb, head.target);
   if (auto const* const wrong = std::get_if<wrong_method>(&routed)) {
@@ -170,10 +176,8 @@ handled service::handle(request_head const& head, std::string_view body, peer co
       answer_unidentified(x);
       return {nullptr, x.record.keep_alive};
     }
-    if (auto const* const key = caller->api_key()) {
-      x.record.api_key_id = key->id.text();
-      parts_.store.note_use(*key, x.now);
-    }
+    x.record.api_key = caller->shared_api_key();
+    if (x.record.api_key) parts_.store.note_use(*x.record.api_key, x.now);
     auto const kind = is_write(found->to) ? core::bucket_kind::write : core::bucket_kind::read;
     core::admission const admission(std::move(*caller), parts_.limiter, kind, boot_nanoseconds());
     if (admission.rate) x.record.rate = rate_report{*admission.rate, kind};

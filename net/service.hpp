@@ -22,6 +22,7 @@
 #include "core/store.hpp"
 #include "net/answer.hpp"
 #include "net/framing.hpp"
+#include "net/project_cache.hpp"
 #include "net/route.hpp"
 
 namespace tacit::net {
@@ -42,12 +43,13 @@ struct service_parts {
   std::uint32_t last_four_min_length;
 };
 
-// What the answer to a request repeats of it, and what its log line says.
+// What the answer to a request repeats of it, and what its log line says. The request id is
+// borrowed from the request or from the service.
 struct request_record {
-  std::string_view verb;
+  method verb = method::other;
   std::string_view route = "";
-  std::string request_id;
-  std::string api_key_id;
+  std::string_view request_id;
+  std::shared_ptr<core::api_key_entry const> api_key;
   bool keep_alive = true;
   std::optional<rate_report> rate;
   std::int64_t began_microseconds = 0;
@@ -57,7 +59,8 @@ struct request_record {
 struct pending_write : core::change {
   using core::change::change;
 
-  request_record record;
+  request_record record;  // its request id is a view of the next member
+  std::string request_id;
   std::optional<core::api_key_text> raw_key;  // of a new API key: shown this once
   // The coroutine that waits. Set by emplace only: in Boost 1.81 assigning one recurses for ever.
   std::optional<boost::asio::any_completion_handler<void()>> resume;
@@ -95,7 +98,7 @@ class service {
   void answer_error(exchange& x, core::errc error,
                     std::optional<body_problem> const& problem = std::nullopt);
   void answer_body(exchange& x, unsigned status);
-  void append(answer_head const& head, std::string& out);
+  void answer_with(exchange& x, unsigned status, std::string_view body);
   void log_answer(request_record const& record, unsigned status);
 
   core::result<core::caller> identify(exchange const& x);
@@ -114,12 +117,9 @@ class service {
   void create_api_key(exchange& x, core::admitted const& caller);
   void revoke_api_key(exchange& x, core::admitted const& caller);
 
-  // The project of the path: absent when its id has not the form.
-  core::result<core::project_state> find_project(std::string_view text,
-                                                 std::optional<core::project_id>& id);
   [[nodiscard]] bool has_json_body(exchange& x);
   void commit(exchange& x, core::command what);
-  [[nodiscard]] std::string make_request_id();
+  [[nodiscard]] std::string_view make_request_id();
   [[nodiscard]] std::string_view date_now(core::timestamp now);
 
   service_parts const& parts_;
@@ -131,6 +131,8 @@ class service {
   std::uint64_t api_keys_generation_ = 0;
   std::string date_;
   std::int64_t date_second_ = -1;
+  project_cache projects_;
+  std::string request_id_;  // the last one made
   std::array<unsigned char, 1024> random_{};
   std::size_t random_used_ = sizeof random_;
 };

@@ -120,14 +120,6 @@ void service::dispatch(exchange& x, core::admitted const& caller) {
   }
 }
 
-result<core::project_state> service::find_project(std::string_view text,
-                                                  std::optional<core::project_id>& id) {
-  auto const parsed = core::project_id::parse(text);
-  if (!parsed) return errc::not_found;
-  id = *parsed;
-  return parts_.store.find_project(*id);
-}
-
 bool service::has_json_body(exchange& x) {
   constexpr std::string_view json = "application/json";
   if (x.head.content_type) {
@@ -145,27 +137,34 @@ bool service::has_json_body(exchange& x) {
 void service::commit(exchange& x, core::command what) {
   x.write = std::make_unique<pending_write>(std::move(what), home_);
   x.write->record = x.record;
+  x.write->request_id = x.record.request_id;
+  x.write->record.request_id = x.write->request_id;
 }
 
 void service::list_secrets(exchange& x, core::admitted const& caller) {
-  std::optional<core::project_id> id;
-  auto const state = find_project(x.to.project, id);
+  auto const id = core::project_id::parse(x.to.project);
+  if (!id) return answer_error(x, errc::not_found);
+  rendered_list const* list = projects_.list(*id);
+  auto const state = list != nullptr ? core::project_state::present : projects_.find(*id);
   if (!state) return answer_error(x, state.error());
   auto const permit = core::permit_read(caller, *id, *state);
   if (!permit) return answer_error(x, permit.error());
-  auto const list = parts_.store.list_secrets(*permit);
-  if (!list) return answer_error(x, list.error());
+  if (list == nullptr) {
+    auto const rendered = projects_.render(*permit);
+    if (!rendered) return answer_error(x, rendered.error());
+    list = *rendered;
+  }
   x.answer.version = list->revision;
   if (x.head.if_none_match && names_version(*x.head.if_none_match, list->revision)) {
-    return answer_body(x, 304);
+    return answer_with(x, 304, {});
   }
-  append_secret_list_body(body_, *list);
-  answer_body(x, 200);
+  answer_with(x, 200, list->body);
 }
 
 void service::upsert_secret(exchange& x, core::admitted const& caller) {
-  std::optional<core::project_id> id;
-  auto const state = find_project(x.to.project, id);
+  auto const id = core::project_id::parse(x.to.project);
+  if (!id) return answer_error(x, errc::not_found);
+  auto const state = projects_.find(*id);
   if (!state) return answer_error(x, state.error());
   auto const permit = core::permit_write(caller, *id, *state);
   if (!permit) return answer_error(x, permit.error());
@@ -192,8 +191,9 @@ void service::upsert_secret(exchange& x, core::admitted const& caller) {
 }
 
 void service::remove_secret(exchange& x, core::admitted const& caller) {
-  std::optional<core::project_id> id;
-  auto const state = find_project(x.to.project, id);
+  auto const id = core::project_id::parse(x.to.project);
+  if (!id) return answer_error(x, errc::not_found);
+  auto const state = projects_.find(*id);
   if (!state) return answer_error(x, state.error());
   auto const permit = core::permit_write(caller, *id, *state);
   if (!permit) return answer_error(x, permit.error());
@@ -215,8 +215,9 @@ void service::list_projects(exchange& x, core::admitted const& caller) {
 }
 
 void service::show_project(exchange& x, core::admitted const& caller) {
-  std::optional<core::project_id> id;
-  auto const state = find_project(x.to.project, id);
+  auto const id = core::project_id::parse(x.to.project);
+  if (!id) return answer_error(x, errc::not_found);
+  auto const state = projects_.find(*id);
   if (!state) return answer_error(x, state.error());
   auto const permit = core::permit_read(caller, *id, *state);
   if (!permit) return answer_error(x, permit.error());

@@ -45,6 +45,7 @@ struct progress {
   bool full = false;           // the output must be sent before more is taken
   waiting_for next = waiting_for::request;
   std::size_t bytes_needed = 0;  // of the request at hand, when known
+  bool expects_continue = false;  // the client waits for a word before it sends the body
 };
 
 void wipe_part(std::string_view part) {
@@ -77,6 +78,7 @@ progress take_requests(worker& at, std::string_view input, peer const& from, std
     if (rest.size() < whole) {
       done.next = waiting_for::body;
       done.bytes_needed = whole;
+      done.expects_continue = head.expects_continue;
       return done;
     }
     if (at.draining()) head.keep_alive = false;
@@ -194,12 +196,21 @@ void keep_rest(worker& at, held_input& held, std::string_view input, progress co
   held.reserve(std::max(wanted, held.view().size() + 1));
 }
 
+// RFC 9110 section 10.1.1: tells a client that asks for it to send the body, once.
+void encourage(connection& one, progress const& done, std::string& out) {
+  if (done.consumed > 0) one.told_to_continue = false;
+  if (!done.expects_continue || one.told_to_continue) return;
+  out.append("HTTP/1.1 100 Continue\r\n\r\n");
+  one.told_to_continue = true;
+}
+
 // Answers everything that can be answered of `input`. False when the connection ends.
 asio::awaitable<bool> serve_input(worker& at, connection& one, peer const& from, held_input& held,
                                   std::string_view input) {
   while (true) {
     progress done = take_requests(at, input, from, at.output());
     keep_rest(at, held, input, done);
+    encourage(one, done, at.output());
     bool const sent = co_await send_output(at, one);
     if (!sent) co_return false;
     if (done.write != nullptr) {
@@ -232,26 +243,23 @@ asio::awaitable<void> run_session(worker& at, stream_socket accepted, peer from)
   at.enter(one, waiting_for::request);
 
   bool gently = true;
-  while (true) {
-    error_code error;
-    std::string_view const input = read_once(at, one, held, error);
-    if (is_would_block(error)) {
-      if (at.draining() && held.empty()) break;
-      error = co_await wait_until(one, asio::socket_base::wait_read);
-      if (!error) continue;
-      if (one.timed_out && (one.state == waiting_for::head || one.state == waiting_for::body)) {
+  while (!at.draining() || !held.empty()) {
+    // Waiting arms the reactor anew, so there is no need to read until nothing comes.
+    error_code error = co_await wait_until(one, asio::socket_base::wait_read);
+    if (error) {
+      bool const in_request = one.state == waiting_for::head || one.state == waiting_for::body;
+      gently = at.draining() && !in_request;
+      if (one.timed_out && in_request) {
         at.requests().refuse_bytes(core::errc::request_timeout, at.output());
         one.timed_out = false;
         gently = co_await send_output(at, one);
-        break;
       }
-      if (!at.draining() || !held.empty()) gently = false;
       break;
     }
-    if (error) {
-      gently = false;  // the client has closed, or the connection is broken
-      break;
-    }
+    std::string_view const input = read_once(at, one, held, error);
+    if (is_would_block(error)) continue;
+    gently = !error;  // else the client has closed, or the connection is broken
+    if (error) break;
     bool const goes_on = co_await serve_input(at, one, from, held, input);
     if (!goes_on) break;
   }

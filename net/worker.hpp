@@ -36,6 +36,7 @@ struct connection {
   waiting_for state = waiting_for::request;
   std::int64_t since_seconds = 0;  // when it came into this state, monotonic
   bool timed_out = false;
+  bool told_to_continue = false;  // of the request at hand
   connection* previous = nullptr;
   connection* next = nullptr;
 };

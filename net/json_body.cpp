@@ -23,7 +23,12 @@ class object_reader {
   static constexpr std::size_t max_string_size = static_cast<std::size_t>(-1);
 
   object_reader(std::span<body_member> members, std::size_t text_bytes_max)
-      : members_(members), text_bytes_max_(text_bytes_max) {}
+      : members_(members), text_bytes_max_(text_bytes_max) {
+    name_.reserve(member_name_bytes_max);  // it never moves
+  }
+  ~object_reader() { core::wipe(name_.data(), name_.capacity()); }
+  object_reader(object_reader const&) = delete;
+  object_reader& operator=(object_reader const&) = delete;
 
   std::optional<body_problem> problem;
 

@@ -29,6 +29,7 @@ service::service(service_parts const& parts, core::completion_port& home)
     : parts_(parts),
       home_(home),
       sealer_(parts.share.public_key, parts.share.record),
+      name_(core::limits::value_bytes_max),
       value_(core::limits::value_bytes_max),
       projects_(parts.store) {}
 

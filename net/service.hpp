@@ -125,7 +125,8 @@ class service {
   service_parts const& parts_;
   core::completion_port& home_;
   core::sealer sealer_;
-  core::secret_buffer value_;  // the value of the request at hand
+  core::secret_buffer name_;   // the name and the value of the secret of the request at hand: a
+  core::secret_buffer value_;  // client may take one for the other
   std::string body_;           // the body of the answer at hand
   std::shared_ptr<core::api_key_directory const> api_keys_;
   std::uint64_t api_keys_generation_ = 0;

@@ -170,11 +170,11 @@ void service::upsert_secret(exchange& x, core::admitted const& caller) {
   if (!permit) return answer_error(x, permit.error());
   if (!has_json_body(x)) return;
 
-  std::string key;
-  std::array members{body_member{"key", &key}, body_member{"value", &value_}};
+  std::array members{body_member{"key", &name_}, body_member{"value", &value_}};
   std::size_t chars = 0;
   auto problem = read_json_body(x.body, members, text_bytes_max);
-  auto const name = core::secret_name::parse(key);
+  auto const name = core::secret_name::parse(name_.reveal());
+  name_.clear();
   if (!problem && !name) problem = body_problem{"key", "must match ^[A-Z][A-Z0-9_]{0,63}$"};
   if (!problem) problem = problem_of_value(value_.reveal(), chars);
   if (problem) {

@@ -1,10 +1,9 @@
 #include "net/session.hpp"
 
-#include <sys/socket.h>
-
+#include <array>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
+#include <cstring>
 #include <memory>
 #include <utility>
 
@@ -96,15 +95,15 @@ bool is_would_block(error_code const& error) {
   return error == asio::error::would_block || error == asio::error::try_again;
 }
 
-asio::awaitable<error_code> wait_until(connection& one, asio::socket_base::wait_type what) {
+task<error_code> wait_until(connection& one, asio::socket_base::wait_type what) {
   error_code error;
-  auto token = asio::redirect_error(asio::use_awaitable, error);
+  auto token = asio::redirect_error(use_task(), error);
   co_await one.socket.async_wait(what, token);
   co_return error;
 }
 
 // Sends what is in the worker's output and wipes it. False when the connection is of no use any more.
-asio::awaitable<bool> send_output(worker& at, connection& one) {
+task<bool> send_output(worker& at, connection& one) {
   std::string& shared = at.output();
   if (shared.empty()) co_return true;
   error_code error;
@@ -133,7 +132,7 @@ asio::awaitable<bool> send_output(worker& at, connection& one) {
 }
 
 // Waits for the commit of a change. Never fails: the outcome is in the change.
-asio::awaitable<void> commit(worker& at, connection& one, pending_write& write) {
+task<void> commit(worker& at, connection& one, pending_write& write) {
   auto const submit = [](auto handler, pending_write* asked, core::store* store) {
     asked->resume.emplace(std::move(handler));
     auto const taken = store->submit(*asked);
@@ -144,13 +143,13 @@ asio::awaitable<void> commit(worker& at, connection& one, pending_write& write) 
   at.enter(one, waiting_for::commit);
   pending_write* const asked = &write;
   core::store* const store = &at.requests().store();
-  co_await asio::async_initiate<asio::use_awaitable_t<> const, void()>(submit, asio::use_awaitable,
-                                                                       asked, store);
+  use_task token;
+  co_await asio::async_initiate<use_task, void()>(submit, token, asked, store);
 }
 
 // Ends the connection so that what was sent arrives: closing with unread bytes in the kernel would
 // make it reset the connection and drop them (RFC 9112 section 9.6).
-asio::awaitable<void> close_gently(worker& at, connection& one) {
+task<void> close_gently(worker& at, connection& one) {
   error_code error;
   one.socket.shutdown(asio::socket_base::shutdown_send, error);
   at.enter(one, waiting_for::client);
@@ -164,21 +163,34 @@ asio::awaitable<void> close_gently(worker& at, connection& one) {
   }
 }
 
-// Reads once: into the session's own buffer when it has one, else into the worker's scratch.
-// Returns the bytes to look at; empty with error set when nothing came.
-std::string_view read_once(worker& at, connection& one, held_input& held, error_code& error) {
+// Most requests fit here, and reading into a buffer of the session's own costs one system call a
+// request: waiting first, to read into the shared scratch, would arm the reactor anew each time.
+using first_bytes = std::array<char, 1024>;
+
+// Waits for bytes: into the session's own buffer when it holds a piece of a request, else into
+// `first`, and what does not fit there into the worker's scratch. Returns what is to be looked at.
+task<std::string_view> receive(worker& at, connection& one, held_input& held, first_bytes& first,
+                               error_code& error) {
+  auto token = asio::redirect_error(use_task(), error);
+  std::span<char> const space = held.empty() ? std::span<char>(first) : held.free_space();
+  asio::mutable_buffer const into(space.data(), space.size());
+  std::size_t const got = co_await one.socket.async_read_some(into, token);
+  if (error) co_return std::string_view();
   if (!held.empty()) {
-    std::span<char> const space = held.free_space();
-    std::size_t const n = one.socket.read_some(asio::buffer(space.data(), space.size()), error);
-    if (!error) held.grow_by(n);
-    return error ? std::string_view() : held.view();
+    held.grow_by(got);
+    co_return held.view();
   }
+  if (got < first.size()) co_return std::string_view(first.data(), got);
+  // There may be more: all of it in one piece.
   core::secret_buffer& scratch = at.scratch();
-  std::span<char> const space = scratch.reveal_storage();
-  std::size_t const n = one.socket.read_some(asio::buffer(space.data(), space.size()), error);
-  if (error) return {};
-  scratch.resize(n);
-  return scratch.reveal();
+  scratch.resize(scratch.capacity());
+  std::span<char> const all = scratch.reveal_storage();
+  std::memcpy(all.data(), first.data(), got);
+  error_code no_more;
+  std::size_t const more =
+      one.socket.read_some(asio::buffer(all.data() + got, all.size() - got), no_more);
+  scratch.resize(got + (no_more ? 0 : more));
+  co_return scratch.reveal();
 }
 
 // Keeps what is left of the input in the session's own buffer, and makes room for what is missing.
@@ -205,7 +217,7 @@ void encourage(connection& one, progress const& done, std::string& out) {
 }
 
 // Answers everything that can be answered of `input`. False when the connection ends.
-asio::awaitable<bool> serve_input(worker& at, connection& one, peer const& from, held_input& held,
+task<bool> serve_input(worker& at, connection& one, peer const& from, held_input& held,
                                   std::string_view input) {
   while (true) {
     progress done = take_requests(at, input, from, at.output());
@@ -234,21 +246,38 @@ asio::awaitable<bool> serve_input(worker& at, connection& one, peer const& from,
   }
 }
 
+// A drain found the connection idle. What the client has sent in the same moment is still answered.
+// False when there is nothing, so that the connection can be closed at once.
+task<bool> serve_last_input(worker& at, connection& one, peer const& from, held_input& held,
+                            first_bytes& first) {
+  error_code error;
+  std::size_t const got = one.socket.read_some(asio::buffer(first), error);
+  if (error) co_return false;
+  std::string_view const input(first.data(), got);
+  [[maybe_unused]] bool const goes_on = co_await serve_input(at, one, from, held, input);
+  co_return true;
+}
+
 }  // namespace
 
-asio::awaitable<void> run_session(worker& at, stream_socket accepted, peer from) {
+task<void> run_session(worker& at, stream_socket accepted, peer from) {
   connection one(std::move(accepted));
   linked const link(at, one);
   held_input held;
+  first_bytes first;
   at.enter(one, waiting_for::request);
 
   bool gently = true;
   while (!at.draining() || !held.empty()) {
-    // Waiting arms the reactor anew, so there is no need to read until nothing comes.
-    error_code error = co_await wait_until(one, asio::socket_base::wait_read);
+    error_code error;
+    std::string_view const input = co_await receive(at, one, held, first, error);
     if (error) {
       bool const in_request = one.state == waiting_for::head || one.state == waiting_for::body;
-      gently = at.draining() && !in_request;
+      // Else the client has closed, the connection is broken, or it was idle for too long.
+      gently = false;
+      if (at.draining() && error == asio::error::operation_aborted && !in_request) {
+        gently = co_await serve_last_input(at, one, from, held, first);
+      }
       if (one.timed_out && in_request) {
         at.requests().refuse_bytes(core::errc::request_timeout, at.output());
         one.timed_out = false;
@@ -256,11 +285,8 @@ asio::awaitable<void> run_session(worker& at, stream_socket accepted, peer from)
       }
       break;
     }
-    std::string_view const input = read_once(at, one, held, error);
-    if (is_would_block(error)) continue;
-    gently = !error;  // else the client has closed, or the connection is broken
-    if (error) break;
     bool const goes_on = co_await serve_input(at, one, from, held, input);
+    core::wipe(first);
     if (!goes_on) break;
   }
   if (gently) co_await close_gently(at, one);

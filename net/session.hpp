@@ -1,14 +1,12 @@
 // One connection's life.
 #pragma once
 
-#include <boost/asio/awaitable.hpp>
-
 #include "net/worker.hpp"
 
 namespace tacit::net {
 
 // Serves requests on the socket until the client closes, errs or is too slow, or the worker drains.
 // Runs on the worker's thread; the worker outlives it.
-boost::asio::awaitable<void> run_session(worker& at, stream_socket accepted, peer from);
+task<void> run_session(worker& at, stream_socket accepted, peer from);
 
 }  // namespace tacit::net

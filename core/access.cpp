@@ -61,4 +61,12 @@ result<admin_permit> permit_admin(admitted const& caller) noexcept {
   return admin_permit(key == nullptr ? std::nullopt : std::optional(key->id));
 }
 
+result<admin_permit> permit_admin_of(admitted const& caller, project_id const& project,
+                                     project_state state) noexcept {
+  auto const permit = permit_admin(caller);
+  if (permit) return permit;
+  if (auto const no = refusal(caller.who(), project, state, permission::admin)) return *no;
+  return permit;
+}
+
 }  // namespace tacit::core

@@ -99,6 +99,8 @@ class admin_permit {
 
  private:
   friend result<admin_permit> permit_admin(admitted const&) noexcept;
+  friend result<admin_permit> permit_admin_of(admitted const&, project_id const&,
+                                              project_state) noexcept;
   explicit admin_permit(std::optional<api_key_id> in_use) noexcept : in_use_(in_use) {}
   std::optional<api_key_id> in_use_;
 };
@@ -112,5 +114,10 @@ class admin_permit {
 // errc::forbidden without the permission.
 [[nodiscard]] result<list_permit> permit_list(admitted const& caller) noexcept;
 [[nodiscard]] result<admin_permit> permit_admin(admitted const& caller) noexcept;
+// The same for one project: who may not manage it hears errc::not_found first when it is absent or
+// out of scope. Who may, may also when it is absent.
+[[nodiscard]] result<admin_permit> permit_admin_of(admitted const& caller,
+                                                   project_id const& project,
+                                                   project_state state) noexcept;
 
 }  // namespace tacit::core

@@ -56,7 +56,8 @@ bucket_decision take_token(std::uint64_t full_at_nanoseconds, std::uint64_t now_
   std::uint64_t const owed = debt(full_at_nanoseconds, now_nanoseconds);
   std::uint64_t const owed_after = owed + token_nanoseconds(tokens);
   if (owed_after > period) {
-    bucket_decision refused{describe(owed, tokens), full_at_nanoseconds};
+    bucket_decision refused{describe(owed, tokens),
+                            std::min(full_at_nanoseconds, now_nanoseconds + period)};
     refused.state.admitted = false;
     return refused;
   }
@@ -68,7 +69,7 @@ rate_state rate_limiter::take_from(word& bucket, std::uint32_t tokens, std::uint
   std::uint64_t seen = bucket.load(std::memory_order_relaxed);
   while (true) {
     bucket_decision const decided = take_token(seen, now, tokens);
-    if (!decided.state.admitted) return decided.state;
+    if (decided.full_at_nanoseconds == seen) return decided.state;
     if (bucket.compare_exchange_weak(seen, decided.full_at_nanoseconds,
                                      std::memory_order_relaxed)) {
       return decided.state;
@@ -79,8 +80,7 @@ rate_state rate_limiter::take_from(word& bucket, std::uint32_t tokens, std::uint
 rate_state rate_limiter::take(std::uint16_t slot, bucket_kind kind,
                               std::uint64_t now_nanoseconds) noexcept {
   CHECK(slot < limits::api_keys_max);
-  std::uint32_t const tokens =
-      kind == bucket_kind::read ? configured_.reads : configured_.writes;
+  std::uint32_t const tokens = kind == bucket_kind::read ? configured_.reads : configured_.writes;
   return take_from(table_[slot * 2u + static_cast<unsigned>(kind)], tokens, now_nanoseconds);
 }
 

@@ -17,8 +17,8 @@ inline constexpr std::int64_t bucket_period_nanoseconds = 60'000'000'000;
 // What the answer's headers say.
 struct rate_state {
   bool admitted = true;
-  std::uint64_t limit = 0;      // N
-  std::uint64_t remaining = 0;  // whole tokens left
+  std::uint64_t limit = 0;          // N
+  std::uint64_t remaining = 0;      // whole tokens left
   std::uint64_t reset_seconds = 0;  // until the next token when empty, else until full; rounded up
 };
 
@@ -27,7 +27,8 @@ inline constexpr std::uint64_t unlimited_tokens = 999'999'999'999'999;
 
 struct bucket_decision {
   rate_state state;
-  std::uint64_t full_at_nanoseconds = 0;  // the word to keep; as before when not admitted
+  // The word to keep: when not admitted as before, or one period ahead when it was further.
+  std::uint64_t full_at_nanoseconds = 0;
 };
 
 // Takes one token at `now` from the bucket of `tokens` (1 to limits::requests_per_minute_max) that is
@@ -52,7 +53,7 @@ class rate_limiter {
   static constexpr std::size_t words = limits::api_keys_max * 2 + limits::address_buckets;
 
   struct tokens_per_minute {
-    std::uint32_t reads;   // 0: no limit
+    std::uint32_t reads;  // 0: no limit
     std::uint32_t writes;
     std::uint32_t failures;
   };

@@ -119,29 +119,39 @@ class head_parser final : public http::basic_parser<true> {
   bool needs_length_ = false;
 };
 
-// Length of the target in a request line that may not be complete: between its first two spaces.
-std::size_t target_bytes(std::string_view line) {
-  std::size_t const first = line.find(' ');
-  if (first == std::string_view::npos) return 0;
-  std::string_view const rest = line.substr(first + 1);
-  return std::min(rest.find(' '), rest.size());
-}
+// How far a raw head is good.
+struct head_scan {
+  std::size_t bytes = 0;  // of the whole head, with its empty line; 0 while it is not complete
+  std::optional<errc> fault;
+};
 
-// Every line of a head ends in CRLF, none begins with white space (a folded line), and no other
-// control character stands in it but a tab.
-bool has_clean_lines(std::string_view head) {
-  for (std::size_t i = 0; i < head.size(); ++i) {
-    auto const c = static_cast<unsigned char>(head[i]);
-    if (c == '\r') {
-      if (i + 1 == head.size()) return true;  // the rest of it is not here yet
-      if (head[i + 1] != '\n') return false;
-      ++i;
-      if (i + 1 < head.size() && (head[i + 1] == ' ' || head[i + 1] == '\t')) return false;
-    } else if ((c < 0x20 && c != '\t') || c == 0x7F) {
-      return false;
+// One pass, so that the first fault counts. Every line ends in CRLF, none begins with white space
+// (a folded line), no other control character stands in it but a tab.
+head_scan scan_head(std::string_view bytes, std::size_t head_bytes_max) {
+  std::size_t line = 0;            // where the current line begins
+  std::size_t target = 0;          // where the target begins, 0 while that is not known
+  bool in_target = false;
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    auto const c = static_cast<unsigned char>(bytes[i]);
+    if (i >= head_bytes_max) return {0, errc::headers_too_large};
+    bool const folded = i == line && i > 0 && (c == ' ' || c == '\t');
+    bool const control = (c < 0x20 && c != '\t' && c != '\r' && c != '\n') || c == 0x7F;
+    bool const bare_lf = c == '\n' && (i == 0 || bytes[i - 1] != '\r');
+    bool const bare_cr = c != '\n' && i > 0 && bytes[i - 1] == '\r';
+    if (folded || control || bare_lf || bare_cr) return {0, errc::malformed_request};
+    if (c == ' ' && line == 0) {
+      in_target = target == 0;
+      if (in_target) target = i + 1;
+    } else if (in_target && c != '\r' && i - target >= core::limits::target_bytes_max) {
+      return {0, errc::uri_too_long};
+    }
+    if (c == '\n') {
+      if (i - line == 1) return {i + 1, std::nullopt};
+      line = i + 1;
+      in_target = false;
     }
   }
-  return true;
+  return {};
 }
 
 // Whether a line of the raw head, which has clean lines, begins with that name and a colon. For a
@@ -161,7 +171,6 @@ bool has_field(std::string_view head, std::string_view name_and_colon) {
 
 // What a parsed head's fields say about whether it can be taken.
 std::optional<errc> judge(head_parser const& parser, framing_limits const& limits) {
-  if (parser.head.target.size() > core::limits::target_bytes_max) return errc::uri_too_long;
   if (parser.fields > core::limits::fields_max) return errc::headers_too_large;
   if (parser.has_transfer_encoding) return errc::length_required;
   if (parser.has_bad_field || parser.hosts != 1 || parser.content_lengths > 1) {
@@ -173,31 +182,32 @@ std::optional<errc> judge(head_parser const& parser, framing_limits const& limit
   return std::nullopt;
 }
 
+// RFC 9112 section 2.2: one empty line before a request is let pass.
+std::size_t leading_bytes(std::string_view bytes) { return bytes.starts_with("\r\n") ? 2 : 0; }
+
+// Whether Beast takes the complete head.
+bool put_head(head_parser& parser, std::string_view head) {
+  error_code error;
+  parser.header_limit(static_cast<std::uint32_t>(head.size() + 1));
+  parser.body_limit(boost::none);
+  parser.put(boost::asio::const_buffer(head.data(), head.size()), error);
+  return (!error || error == http::error::need_more) && parser.is_header_done();
+}
+
 }  // namespace
 
 result<std::optional<request_head>> parse_request_head(std::string_view bytes,
                                                        framing_limits const& limits) {
-  // RFC 9112 section 2.2: one empty line before a request is let pass.
-  std::size_t const skipped = bytes.starts_with("\r\n") ? 2 : 0;
+  std::size_t const skipped = leading_bytes(bytes);
   bytes.remove_prefix(skipped);
-  std::size_t const end = bytes.find("\r\n\r\n");
-  bool const complete = end != std::string_view::npos;
-  std::string_view const head = complete ? bytes.substr(0, end + 4) : bytes;
+  head_scan const scanned = scan_head(bytes, limits.head_bytes);
+  if (scanned.fault) return *scanned.fault;
+  if (scanned.bytes == 0) return std::optional<request_head>();
 
-  if (target_bytes(head.substr(0, head.find('\r'))) > core::limits::target_bytes_max) {
-    return errc::uri_too_long;
-  }
-  if (!has_clean_lines(head)) return errc::malformed_request;
-  if (head.size() > limits.head_bytes) return errc::headers_too_large;
-  if (!complete) return std::optional<request_head>();
-
+  std::string_view const head = bytes.substr(0, scanned.bytes);
   head_parser parser;
-  parser.header_limit(static_cast<std::uint32_t>(limits.head_bytes + 1));
-  parser.body_limit(boost::none);
-  error_code error;
-  parser.put(boost::asio::const_buffer(head.data(), head.size()), error);
-  bool const parsed = !error || error == http::error::need_more;
-  if (!parsed || !parser.is_header_done()) {
+  if (!put_head(parser, head)) {
+    // Beast gives up on a Transfer-Encoding beside a Content-Length before it shows the field.
     if (has_field(head, "transfer-encoding:")) return errc::length_required;
     return errc::malformed_request;
   }
@@ -208,6 +218,19 @@ result<std::optional<request_head>> parse_request_head(std::string_view bytes,
   taken.body_bytes = static_cast<std::size_t>(parser.content_length.value_or(0));
   taken.keep_alive = parser.keep_alive();
   return std::optional<request_head>(taken);
+}
+
+std::optional<request_head> recover_head(std::string_view bytes) {
+  bytes.remove_prefix(leading_bytes(bytes));
+  head_scan const scanned = scan_head(bytes, bytes.size());
+  if (scanned.fault || scanned.bytes == 0) return std::nullopt;
+  head_parser parser;
+  if (!put_head(parser, bytes.substr(0, scanned.bytes))) return std::nullopt;
+  request_head known;
+  known.verb = parser.head.verb;
+  known.target = parser.head.target;
+  known.request_id = parser.head.request_id;
+  return known;
 }
 
 }  // namespace tacit::net

@@ -42,7 +42,12 @@ struct request_head {
 //   length_required      any Transfer-Encoding, or a method with a body and no Content-Length
 //   payload_too_large    Content-Length beyond the limit
 //   malformed_request    anything else
+// Of several faults the first in the order of the bytes counts, however the bytes arrive.
 [[nodiscard]] core::result<std::optional<request_head>> parse_request_head(
     std::string_view bytes, framing_limits const& limits);
+
+// What can be told of a request that was refused, for its answer and its log line: its head, when
+// that is complete and well formed. Only method, target and request id are set.
+[[nodiscard]] std::optional<request_head> recover_head(std::string_view bytes);
 
 }  // namespace tacit::net

@@ -101,11 +101,18 @@ void service::answer_error(exchange& x, errc error, std::optional<body_problem> 
   answer_body(x, face.status);
 }
 
-void service::refuse_bytes(errc why, std::string& out) {
-  request_head const none;
+void service::refuse_bytes(errc why, std::string_view bytes, std::string& out) {
+  request_head const head = recover_head(bytes).value_or(request_head{});
   peer const nobody;
-  exchange x{none, {}, nobody, out, {}, {}};
-  x.record.request_id = make_request_id();
+  exchange x{head, {}, nobody, out, {}, {}};
+  x.record.verb = head.verb;
+  if (!head.target.empty()) {
+    routing const routed = find_route(head.verb, head.target);
+    if (auto const* const found = std::get_if<route>(&routed)) {
+      x.record.route = route_pattern(found->to);
+    }
+  }
+  x.record.request_id = head.request_id ? *head.request_id : make_request_id();
   x.record.began_microseconds = monotonic_microseconds();
   answer_error(x, why);
 }

@@ -84,7 +84,7 @@ class service {
   [[nodiscard]] bool finish(pending_write& write, std::string& out);
 
   // The answer to bytes that are no request that we take; the connection ends after it.
-  void refuse_bytes(core::errc why, std::string& out);
+  void refuse_bytes(core::errc why, std::string_view bytes, std::string& out);
 
   // Now and then, when idle: forgets the intake key when it is old.
   void grow_old() noexcept;

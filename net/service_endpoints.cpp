@@ -255,13 +255,17 @@ void service::create_project(exchange& x, core::admitted const& caller) {
 }
 
 void service::delete_project(exchange& x, core::admitted const& caller) {
-  auto const permit = core::permit_admin(caller);
-  if (!permit) return answer_error(x, permit.error());
   auto const id = core::project_id::parse(x.to.project);
   if (!id) {
+    auto const permit = core::permit_admin(caller);
+    if (!permit) return answer_error(x, errc::not_found);
     append_removed_body(body_, core::removed{false});
     return answer_body(x, 200);
   }
+  auto const state = projects_.find(*id);
+  if (!state) return answer_error(x, state.error());
+  auto const permit = core::permit_admin_of(caller, *id, *state);
+  if (!permit) return answer_error(x, permit.error());
   commit(x, core::delete_project{*permit, *id});
 }
 

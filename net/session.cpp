@@ -64,7 +64,7 @@ progress take_requests(worker& at, std::string_view input, peer const& from, std
     }
     auto const parsed = parse_request_head(rest, at.requests().framing());
     if (!parsed) {
-      at.requests().refuse_bytes(parsed.error(), out);
+      at.requests().refuse_bytes(parsed.error(), rest, out);
       done.keep_alive = false;
       return done;
     }
@@ -279,7 +279,7 @@ task<void> run_session(worker& at, stream_socket accepted, peer from) {
         gently = co_await serve_last_input(at, one, from, held, first);
       }
       if (one.timed_out && in_request) {
-        at.requests().refuse_bytes(core::errc::request_timeout, at.output());
+        at.requests().refuse_bytes(core::errc::request_timeout, held.view(), at.output());
         one.timed_out = false;
         gently = co_await send_output(at, one);
       }

@@ -54,7 +54,8 @@ std::vector<char*> child_environment() {
 
 api_child spawn_api(descriptor const& lock, std::vector<open_listener> const& listeners) {
   int pair[2];
-  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) fail("make a socket pair");
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+    fail("make a socket pair");
   descriptor keeper_end(pair[0]);
   descriptor const api_end(pair[1]);
 

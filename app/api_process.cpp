@@ -85,9 +85,9 @@ void answer_fetch(int channel, kv::store const& store, core::fetch_message const
   auto const project = store.sealed_values(asked.project);
   if (project) {
     for (kv::sealed_record const& record : project->records) {
-      send_all(channel, core::encode_message(core::record_message{
-                            asked.ask, record.name, record.record_id, record.version,
-                            record.sealed}));
+      send_all(channel,
+               core::encode_message(core::record_message{asked.ask, record.name, record.record_id,
+                                                         record.version, record.sealed}));
     }
     end.came_of = core::fetch_outcome::found;
     end.records = static_cast<std::uint32_t>(project->records.size());
@@ -114,6 +114,7 @@ void show_first_key(kv::store& store, core::rate_limiter& limiter,
   auto const raw = core::api_key_text::make_random();
   core::admission const admission(core::caller::local_owner(), limiter, core::bucket_kind::write,
                                   net::boot_nanoseconds());
+  if (!admission.granted) return;
   auto const permit = core::permit_admin(*admission.granted);
   auto const id = core::api_key_id::parse("first-admin");
   if (!permit || !id) return;
@@ -217,8 +218,8 @@ int serve(core::start_message const& start, std::vector<net::listening_socket> c
   threads.emplace_back([&] { listener.run(); });
   send_all(channel_descriptor, core::encode_message(core::ready_message{}));
 
-  ending const why = answer_keeper(channel_descriptor, signals.number(), commits_failed.number(),
-                                   store);
+  ending const why =
+      answer_keeper(channel_descriptor, signals.number(), commits_failed.number(), store);
   if (why == ending::keeper_gone) ::_exit(status_keeper_died);
   listener.stop();
   for (auto const& one : workers) one->drain(drain_patience_seconds);

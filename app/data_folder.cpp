@@ -31,13 +31,13 @@ void make_folder(std::string const& path, mode_t mode) {
     if (::chmod(path.c_str(), mode) != 0) fail("set the mode of", path, errno);
     return;
   }
-  struct stat about {};
+  struct stat about{};
   if (errno == EEXIST && ::stat(path.c_str(), &about) == 0 && S_ISDIR(about.st_mode)) return;
   fail("make the folder", path, errno);
 }
 
 void make_folders(std::string const& path, mode_t mode) {
-  struct stat about {};
+  struct stat about{};
   if (::stat(path.c_str(), &about) == 0 && S_ISDIR(about.st_mode)) return;
   std::size_t const slash = path.find_last_of('/');
   if (slash != std::string::npos && slash > 0) make_folders(path.substr(0, slash), mode);
@@ -72,7 +72,7 @@ descriptor lock_data_folder(settings const& configured) {
 
 void make_subfolders(settings const& configured, unsigned owner_uid, unsigned owner_gid) {
   std::string const store = store_folder(configured);
-  struct stat about {};
+  struct stat about{};
   bool const is_new = ::stat(store.c_str(), &about) != 0;
   make_folder(store, 0700);
   if (is_new && owner_uid != ::geteuid() && ::chown(store.c_str(), owner_uid, owner_gid) != 0) {

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -52,7 +53,7 @@ std::string segment_name(core::instance_tag const& instance) {
 }
 
 void check_is_ours(int segment, std::string const& name) {
-  struct stat about {};
+  struct stat about{};
   if (::fstat(segment, &about) != 0) refuse(name, "cannot be looked at");
   if (about.st_uid != ::geteuid()) refuse(name, "belongs to another user");
   if ((about.st_mode & 0777) != 0600) refuse(name, "is open to other users");
@@ -66,7 +67,8 @@ void check_is_ours(int segment, std::string const& name) {
 limiter_table open_limiter_memory(core::instance_tag const& instance) {
   std::string const name = segment_name(instance);
   descriptor const segment(::shm_open(name.c_str(), O_RDWR | O_CREAT, 0600));
-  if (!segment.is_open()) refuse(name, std::string("cannot be opened (") + std::strerror(errno) + ")");
+  if (!segment.is_open())
+    refuse(name, std::string("cannot be opened (") + std::strerror(errno) + ")");
   check_is_ours(segment.number(), name);
   if (::ftruncate(segment.number(), segment_bytes) != 0) refuse(name, "cannot be made");
   void* const mapped =
@@ -75,11 +77,11 @@ limiter_table open_limiter_memory(core::instance_tag const& instance) {
 
   segment_head expected{segment_magic, instance, read_boot_id()};
   if (std::memcmp(mapped, &expected, sizeof expected) != 0) {
-    std::memset(mapped, 0, segment_bytes);
+    std::fill_n(static_cast<char*>(mapped), segment_bytes, '\0');
     std::memcpy(mapped, &expected, sizeof expected);
   }
-  auto* const words = reinterpret_cast<core::rate_limiter::word*>(static_cast<char*>(mapped) +
-                                                                  head_bytes);
+  auto* const words =
+      reinterpret_cast<core::rate_limiter::word*>(static_cast<char*>(mapped) + head_bytes);
   return limiter_table(words, core::rate_limiter::words);
 }
 

@@ -16,38 +16,50 @@ namespace {
 
 std::string_view name_of(core::severity how) {
   switch (how) {
-    case core::severity::error: return "error";
-    case core::severity::warn: return "warn";
-    case core::severity::info: return "info";
-    case core::severity::debug: return "debug";
+    case core::severity::error:
+      return "error";
+    case core::severity::warn:
+      return "warn";
+    case core::severity::info:
+      return "info";
+    case core::severity::debug:
+      return "debug";
   }
   return "error";
 }
 
 spdlog::level::level_enum to_spdlog(core::severity how) {
   switch (how) {
-    case core::severity::error: return spdlog::level::err;
-    case core::severity::warn: return spdlog::level::warn;
-    case core::severity::info: return spdlog::level::info;
-    case core::severity::debug: return spdlog::level::debug;
+    case core::severity::error:
+      return spdlog::level::err;
+    case core::severity::warn:
+      return spdlog::level::warn;
+    case core::severity::info:
+      return spdlog::level::info;
+    case core::severity::debug:
+      return spdlog::level::debug;
   }
   return spdlog::level::err;
 }
 
 core::severity to_severity(log_level level) {
   switch (level) {
-    case log_level::error: return core::severity::error;
-    case log_level::warn: return core::severity::warn;
-    case log_level::info: return core::severity::info;
-    case log_level::debug: return core::severity::debug;
+    case log_level::error:
+      return core::severity::error;
+    case log_level::warn:
+      return core::severity::warn;
+    case log_level::info:
+      return core::severity::info;
+    case log_level::debug:
+      return core::severity::debug;
   }
   return core::severity::info;
 }
 
 std::string time_text() {
   auto const now = std::chrono::system_clock::now().time_since_epoch();
-  auto const text = core::format_timestamp(
-      {std::chrono::duration_cast<std::chrono::milliseconds>(now).count()});
+  auto const text =
+      core::format_timestamp({std::chrono::duration_cast<std::chrono::milliseconds>(now).count()});
   return {text.data(), text.size()};
 }
 
@@ -66,7 +78,8 @@ class log_sink final : public core::log {
   void write(core::severity how, std::string_view event,
              std::initializer_list<core::log_field> fields) noexcept override {
     if (!wants(how)) return;
-    std::string const line = for_people_ ? as_text(how, event, fields) : as_json(how, event, fields);
+    std::string const line =
+        for_people_ ? as_text(how, event, fields) : as_json(how, event, fields);
     logger_.log(to_spdlog(how), "{}", line);
   }
 

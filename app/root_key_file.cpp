@@ -32,7 +32,7 @@ void sync_folder(std::string const& folder) {
 }
 
 core::root_key read_key(descriptor const& open, std::string const& file) {
-  struct stat about {};
+  struct stat about{};
   if (::fstat(open.number(), &about) != 0) fail("look at", file, errno);
   if (!S_ISREG(about.st_mode)) throw startup_error("the root key " + file + " is not a file");
   if ((about.st_mode & 0077) != 0) {
@@ -60,7 +60,8 @@ core::root_key make_key(std::string const& file) {
   if (!made.is_open()) fail("make", file, errno);
   core::root_key key = core::make_root_key();
   auto const put = ::write(made.number(), key.reveal().data(), core::root_key::bytes);
-  if (put != static_cast<ssize_t>(core::root_key::bytes)) fail("write", file, put < 0 ? errno : EIO);
+  if (put != static_cast<ssize_t>(core::root_key::bytes))
+    fail("write", file, put < 0 ? errno : EIO);
   if (::fsync(made.number()) != 0) fail("sync", file, errno);
   if (::rename(unfinished.c_str(), file.c_str()) != 0) fail("name", file, errno);
   sync_folder(folder_of(file));

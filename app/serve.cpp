@@ -86,8 +86,7 @@ core::delivery_policy policy_of(settings const& configured) {
 // What the keeper keeps of the root key, after the api was sent its share.
 core::locked_ptr<core::keeper_share> share_keys(core::root_key root, api_child const& api,
                                                 core::api_settings const& to_api) {
-  auto const start =
-      core::make_locked(core::start_message{to_api, core::derive_api_share(root)});
+  auto const start = core::make_locked(core::start_message{to_api, core::derive_api_share(root)});
   core::secret_buffer const datagram = core::encode_start(*start);
   auto share = core::make_locked(core::derive_keeper_share(root));
   std::string_view const bytes = datagram.reveal();

@@ -16,7 +16,8 @@ std::optional<errc> refusal(caller const& who, project_id const& project, projec
 result<caller> caller::from_api_key(std::shared_ptr<api_key_entry const> found,
                                     timestamp now) noexcept {
   if (found == nullptr) return errc::unauthorized;
-  if (found->expires && *found->expires <= now) return errc::unauthorized;
+  std::optional<timestamp> const& expires = found->expires;
+  if (expires && *expires <= now) return errc::unauthorized;
   return caller(std::move(found));
 }
 

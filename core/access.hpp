@@ -62,7 +62,8 @@ class read_permit {
   [[nodiscard]] project_id const& project() const noexcept { return project_; }
 
  private:
-  friend result<read_permit> permit_read(admitted const&, project_id const&, project_state) noexcept;
+  friend result<read_permit> permit_read(admitted const&, project_id const&,
+                                         project_state) noexcept;
   explicit read_permit(project_id const& project) noexcept : project_(project) {}
   project_id project_;
 };

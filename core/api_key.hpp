@@ -51,8 +51,8 @@ class permission_set {
   void add(permission which) noexcept { bits_ |= static_cast<std::uint8_t>(which); }
   // admin includes the others.
   [[nodiscard]] bool allows(permission which) const noexcept {
-    return (bits_ & (static_cast<std::uint8_t>(which) |
-                     static_cast<std::uint8_t>(permission::admin))) != 0;
+    return (bits_ &
+            (static_cast<std::uint8_t>(which) | static_cast<std::uint8_t>(permission::admin))) != 0;
   }
   [[nodiscard]] std::uint8_t bits() const noexcept { return bits_; }
 

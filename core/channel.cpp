@@ -27,9 +27,7 @@ enum class kind : std::uint8_t {
   fetched = 6,
 };
 
-std::string message_of(kind which) {
-  return std::string(1, static_cast<char>(which));
-}
+std::string message_of(kind which) { return std::string(1, static_cast<char>(which)); }
 
 std::uint8_t to_byte(bool value) { return value ? 1 : 0; }
 
@@ -110,8 +108,8 @@ result<message_to_keeper> decode_record(wire_reader from) {
   auto const record_id = from.number<std::uint64_t>();
   auto const version = from.number<std::uint64_t>();
   if (!from.ok() || !name || from.rest().size() > sealed_value_bytes_max) return errc::corrupt;
-  return message_to_keeper(record_message{ask, *name, record_id, version,
-                                          std::string(from.rest())});
+  return message_to_keeper(
+      record_message{ask, *name, record_id, version, std::string(from.rest())});
 }
 
 result<message_to_keeper> decode_fetched(wire_reader from) {
@@ -137,8 +135,7 @@ secret_buffer encode_start(start_message const& message) {
   for (bytes_view const part :
        {as_bytes(head), bytes_view(share.public_key.bytes), bytes_view(share.record.reveal()),
         bytes_view(share.rows.label.reveal()), bytes_view(share.rows.row.reveal()),
-        bytes_view(share.pepper.reveal()), bytes_view(share.check),
-        bytes_view(share.instance)}) {
+        bytes_view(share.pepper.reveal()), bytes_view(share.check), bytes_view(share.instance)}) {
     CHECK(out.append({reinterpret_cast<char const*>(part.data()), part.size()}));
   }
   return out;

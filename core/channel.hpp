@@ -8,8 +8,8 @@
 //                  record   one sealed value, in answer to a fetch
 //                  fetched  the end of a fetch: what came of it
 //
-// No plaintext of a value goes over it in either direction, and the api asks for nothing. The keeper
-// takes every byte from the api as hostile. The grammar stands in channel.cpp.
+// No plaintext of a value goes over it in either direction, and the api asks for nothing. The
+// keeper takes every byte from the api as hostile. The grammar stands in channel.cpp.
 #pragma once
 
 #include <cstdint>
@@ -27,15 +27,15 @@ namespace tacit::core {
 // What the api process needs to know from the settings. Sizes in bytes, times in seconds.
 struct api_settings {
   std::string store_dir;
-  std::uint32_t user = 0;         // uid and gid to change to; only when change_user
+  std::uint32_t user = 0;  // uid and gid to change to; only when change_user
   std::uint32_t group = 0;
   bool change_user = false;
   bool confine = true;
-  bool show_first_key = false;    // stdout is a terminal: make an admin API key when there is none
+  bool show_first_key = false;  // stdout is a terminal: make an admin API key when there is none
   std::uint8_t log_level = 0;
   std::uint16_t threads = 1;
-  std::uint16_t listeners = 0;    // inherited, from channel_listener_descriptor on
-  std::uint32_t owner = 0;        // uid that is the local owner on api.sock, beside root
+  std::uint16_t listeners = 0;  // inherited, from channel_listener_descriptor on
+  std::uint32_t owner = 0;      // uid that is the local owner on api.sock, beside root
   std::uint32_t reads_per_minute = 0;
   std::uint32_t writes_per_minute = 0;
   std::uint32_t failed_auth_per_minute = 0;

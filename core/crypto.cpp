@@ -88,9 +88,9 @@ void aead_encrypt(std::span<unsigned char const, key_bytes> key,
                   std::span<unsigned char const, aead_nonce_bytes> nonce, bytes_view associated,
                   bytes_view plain, unsigned char* out) noexcept {
   unsigned long long written = 0;
-  CHECK(crypto_aead_xchacha20poly1305_ietf_encrypt(
-            out, &written, plain.data(), plain.size(), associated.data(), associated.size(),
-            nullptr, nonce.data(), key.data()) == 0);
+  CHECK(crypto_aead_xchacha20poly1305_ietf_encrypt(out, &written, plain.data(), plain.size(),
+                                                   associated.data(), associated.size(), nullptr,
+                                                   nonce.data(), key.data()) == 0);
   CHECK(written == plain.size() + aead_tag_bytes);
 }
 

@@ -98,8 +98,8 @@ void aead_encrypt(std::span<unsigned char const, key_bytes> key,
                                         unsigned char* out) noexcept;
 
 // An anonymous sealed box around one key: only the private half opens it.
-[[nodiscard]] std::array<unsigned char, sealed_key_bytes> seal_key(
-    store_public_key const& to, intake_key const& key) noexcept;
+[[nodiscard]] std::array<unsigned char, sealed_key_bytes> seal_key(store_public_key const& to,
+                                                                   intake_key const& key) noexcept;
 [[nodiscard]] result<intake_key> open_sealed_key(
     keeper_share const& keys, std::span<unsigned char const, sealed_key_bytes> sealed) noexcept;
 

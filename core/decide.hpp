@@ -16,7 +16,7 @@ struct write_moment {
 };
 
 struct upsert_decision {
-  secret_row secret;       // without record id and label, which the caller brings
+  secret_row secret;  // without record id and label, which the caller brings
   counter_row counters;
 };
 

@@ -8,10 +8,25 @@ namespace tacit::core {
 namespace {
 
 constexpr std::array<std::string_view, 19> withheld_names{
-    "PATH",       "IFS",           "ENV",               "BASH_ENV",         "SHELLOPTS",
-    "BASHOPTS",   "GCONV_PATH",    "NODE_OPTIONS",      "NODE_PATH",        "PYTHONPATH",
-    "PYTHONHOME", "PYTHONSTARTUP", "PERL5LIB",          "PERL5OPT",         "RUBYLIB",
-    "RUBYOPT",    "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS",
+    "PATH",
+    "IFS",
+    "ENV",
+    "BASH_ENV",
+    "SHELLOPTS",
+    "BASHOPTS",
+    "GCONV_PATH",
+    "NODE_OPTIONS",
+    "NODE_PATH",
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "PYTHONSTARTUP",
+    "PERL5LIB",
+    "PERL5OPT",
+    "RUBYLIB",
+    "RUBYOPT",
+    "JAVA_TOOL_OPTIONS",
+    "JDK_JAVA_OPTIONS",
+    "_JAVA_OPTIONS",
 };
 constexpr std::array<std::string_view, 2> withheld_prefixes{"LD_", "DYLD_"};
 

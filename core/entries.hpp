@@ -1,5 +1,5 @@
-// What the store holds, as the rest of the program sees it (entries) and as the commit decides on it
-// (rows). record.hpp turns rows into bytes.
+// What the store holds, as the rest of the program sees it (entries) and as the commit decides on
+// it (rows). record.hpp turns rows into bytes.
 #pragma once
 
 #include <cstdint>

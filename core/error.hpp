@@ -11,9 +11,9 @@ namespace tacit::core {
 
 enum class errc {
   // What a request did wrong, in the order in which it is checked.
-  malformed_request,       // the bytes are not an HTTP/1.1 request that we take
-  request_timeout,         // head or body did not arrive in time
-  length_required,         // a body without Content-Length, or any Transfer-Encoding
+  malformed_request,  // the bytes are not an HTTP/1.1 request that we take
+  request_timeout,    // head or body did not arrive in time
+  length_required,    // a body without Content-Length, or any Transfer-Encoding
   payload_too_large,
   uri_too_long,
   headers_too_large,
@@ -21,7 +21,7 @@ enum class errc {
   method_not_allowed,
   unauthorized,
   rate_limited,
-  not_found,               // no such project, or not one that the caller may see
+  not_found,  // no such project, or not one that the caller may see
   forbidden,
   unsupported_media_type,
   validation,
@@ -32,7 +32,7 @@ enum class errc {
   storage_full,
   internal,
   // What a store, a key or a peer gives us and we refuse.
-  corrupt,                 // stored or sent bytes that do not decode or do not authenticate
+  corrupt,  // stored or sent bytes that do not decode or do not authenticate
 };
 
 // A value of T or an errc. As boost::system::result, but dropping one is a warning, and taking the

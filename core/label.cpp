@@ -32,8 +32,7 @@ void label::clear() noexcept {
   size_ = 0;
 }
 
-label make_label(std::string_view value, std::size_t value_chars,
-                 std::size_t min_length) noexcept {
+label make_label(std::string_view value, std::size_t value_chars, std::size_t min_length) noexcept {
   if (value_chars < min_length) return {};
   return label::of_text(last_utf8_chars(value, limits::label_chars));
 }

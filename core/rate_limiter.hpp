@@ -1,7 +1,7 @@
-// Token buckets: a bucket holds N tokens and gains N in 60 seconds. Kept as one 64-bit word each, the
-// theoretical arrival time of the generic cell rate algorithm (ITU-T I.371, Annex A): the moment at
-// which the bucket would be full again. Changed by compare-and-swap, so any number of threads and
-// processes share a bucket without a lock.
+// Token buckets: a bucket holds N tokens and gains N in 60 seconds. Kept as one 64-bit word each,
+// the theoretical arrival time of the generic cell rate algorithm (ITU-T I.371, Annex A): the
+// moment at which the bucket would be full again. Changed by compare-and-swap, so any number of
+// threads and processes share a bucket without a lock.
 #pragma once
 
 #include <atomic>
@@ -31,9 +31,9 @@ struct bucket_decision {
   std::uint64_t full_at_nanoseconds = 0;
 };
 
-// Takes one token at `now` from the bucket of `tokens` (1 to limits::requests_per_minute_max) that is
-// full again at `full_at`. Times are nanoseconds of one clock; a word further ahead than one period
-// (another clock wrote it) counts as one period ahead.
+// Takes one token at `now` from the bucket of `tokens` (1 to limits::requests_per_minute_max) that
+// is full again at `full_at`. Times are nanoseconds of one clock; a word further ahead than one
+// period (another clock wrote it) counts as one period ahead.
 [[nodiscard]] bucket_decision take_token(std::uint64_t full_at_nanoseconds,
                                          std::uint64_t now_nanoseconds,
                                          std::uint32_t tokens) noexcept;

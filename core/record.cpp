@@ -42,8 +42,8 @@ std::array<unsigned char, row_tag_bytes> row_tag(row_keys const& keys, row_place
                                                  std::string_view row) {
   constexpr std::string_view purpose = "tacit row 1";
   std::array<unsigned char, row_tag_bytes> tag;
-  keyed_hash(keys.row.reveal(),
-             {as_bytes(purpose), as_bytes(place_bytes(place)), as_bytes(row)}, tag);
+  keyed_hash(keys.row.reveal(), {as_bytes(purpose), as_bytes(place_bytes(place)), as_bytes(row)},
+             tag);
   return tag;
 }
 
@@ -157,13 +157,11 @@ result<secret_row> decode_secret(row_keys const& keys, row_place place, std::str
   from.bytes(std::span(nonce));
   if (!from.ok() || format != format_1) return errc::corrupt;
 
-  std::string const associated =
-      place_bytes(place) + std::string(row.substr(0, secret_head_bytes));
+  std::string const associated = place_bytes(place) + std::string(row.substr(0, secret_head_bytes));
   std::string_view const cipher = from.rest();
   std::array<char, limits::label_bytes_max> text{};
-  auto const opened =
-      aead_decrypt(keys.label.reveal(), nonce, as_bytes(associated), as_bytes(cipher),
-                   reinterpret_cast<unsigned char*>(text.data()));
+  auto const opened = aead_decrypt(keys.label.reveal(), nonce, as_bytes(associated),
+                                   as_bytes(cipher), reinterpret_cast<unsigned char*>(text.data()));
   if (!opened) return errc::corrupt;
   secret.last_four = label::of_text({text.data(), cipher.size() - aead_tag_bytes});
   wipe(text.data(), text.size());
@@ -225,8 +223,7 @@ std::string encode_sequence(row_keys const& keys, row_place place, std::uint64_t
   return row;
 }
 
-result<std::uint64_t> decode_sequence(row_keys const& keys, row_place place,
-                                      std::string_view row) {
+result<std::uint64_t> decode_sequence(row_keys const& keys, row_place place, std::string_view row) {
   auto const body = authenticated(keys, place, row);
   if (!body) return body.error();
   wire_reader from(*body);

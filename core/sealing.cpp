@@ -23,8 +23,7 @@ constexpr std::string_view value_key_purpose = "tacit value key 1";
 
 value_key derive_value_key(record_key const& record, intake_key const& intake) {
   value_key key;
-  keyed_hash(record.reveal(), {as_bytes(value_key_purpose), intake.reveal()},
-             key.reveal_mutable());
+  keyed_hash(record.reveal(), {as_bytes(value_key_purpose), intake.reveal()}, key.reveal_mutable());
   return key;
 }
 
@@ -84,8 +83,8 @@ std::string sealer::seal(std::string_view value, value_place const& place,
   return sealed;
 }
 
-result<void> open_value(keeper_share const& keys, std::string_view sealed,
-                        value_place const& place, secret_buffer& out) {
+result<void> open_value(keeper_share const& keys, std::string_view sealed, value_place const& place,
+                        secret_buffer& out) {
   wire_reader from(sealed);
   std::array<unsigned char, sealed_key_bytes> sealed_key;
   std::array<unsigned char, aead_nonce_bytes> nonce;

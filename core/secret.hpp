@@ -109,8 +109,8 @@ template <typename T>
   static_assert(alignof(T) <= alignof(std::max_align_t));
   // sodium_malloc places the end of the block at a page's end: round up so that T is aligned.
   constexpr std::size_t align = alignof(std::max_align_t);
-  return locked_ptr<T>(
-      new (allocate_locked((sizeof(T) + align - 1) / align * align)) T(std::move(object)));
+  return locked_ptr<T>(new (allocate_locked((sizeof(T) + align - 1) / align * align))
+                           T(std::move(object)));
 }
 
 }  // namespace tacit::core

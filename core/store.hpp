@@ -116,10 +116,10 @@ class store {
   // Remembers a use; written now and then, never on the request's path.
   virtual void note_use(api_key_entry const& key, timestamp now) noexcept = 0;
 
-  // Takes the change to the commit thread. Completed later with its outcome, or with errc::not_found
-  // (no such project or API key), secret_limit_exceeded, conflict (taken id), validation (an API key
-  // that revokes itself; too many API keys: errc::conflict), storage_full, unavailable.
-  // errc::unavailable, and nothing taken, when the queue is full or closed.
+  // Takes the change to the commit thread. Completed later with its outcome, or with
+  // errc::not_found (no such project or API key), secret_limit_exceeded, conflict (taken id),
+  // validation (an API key that revokes itself; too many API keys: errc::conflict), storage_full,
+  // unavailable. errc::unavailable, and nothing taken, when the queue is full or closed.
   [[nodiscard]] virtual result<void> submit(change& asked) = 0;
 
   // Whether a write could succeed now.

@@ -80,7 +80,7 @@ std::optional<std::int64_t> read_time(cursor& at) {
   if (at.skip(".")) {
     int count = 0;
     for (; at.peek() >= '0' && at.peek() <= '9'; ++count) {
-      int const digit = *at.digits(1);
+      int const digit = at.digits(1).value_or(0);
       if (count < 3) fraction = fraction * 10 + digit;
     }
     if (count == 0) return std::nullopt;
@@ -106,8 +106,9 @@ std::array<char, timestamp_chars> format_timestamp(timestamp when) noexcept {
   std::chrono::year_month_day const date{sys_days(day)};
   std::int64_t const in_day = (since_epoch - day).count();
 
-  std::array<char, timestamp_chars> text{'0', '0', '0', '0', '-', '0', '0', '-', '0', '0', 'T', '0',
-                                         '0', ':', '0', '0', ':', '0', '0', '.', '0', '0', '0', 'Z'};
+  std::array<char, timestamp_chars> text{'0', '0', '0', '0', '-', '0', '0', '-',
+                                         '0', '0', 'T', '0', '0', ':', '0', '0',
+                                         ':', '0', '0', '.', '0', '0', '0', 'Z'};
   put_digits(&text[0], 4, static_cast<int>(date.year()));
   put_digits(&text[5], 2, static_cast<unsigned>(date.month()));
   put_digits(&text[8], 2, static_cast<unsigned>(date.day()));

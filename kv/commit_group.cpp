@@ -60,8 +60,7 @@ result<commit_group::project_state*> commit_group::load_project(core::project_id
   auto status = engine.Get({}, context_.store.in(family::counters), as_slice(id.text()), &row);
   if (!status.ok() && !status.IsNotFound()) return translate(status);
   if (status.ok()) {
-    auto const counters =
-        core::decode_counters(context_.keys, {family::counters, id.text()}, row);
+    auto const counters = core::decode_counters(context_.keys, {family::counters, id.text()}, row);
     if (!counters) return counters.error();
     state.counters = *counters;
     status = engine.Get({}, context_.store.in(family::projects), as_slice(id.text()), &row);
@@ -117,8 +116,7 @@ result<outcome> commit_group::run(core::upsert_secret& asked) {
   (*project)->counters = decided->counters;
   (*project)->changed = true;
 
-  core::secret_entry entry{asked.name, row.version, row.created, row.updated,
-                           row.last_four.copy()};
+  core::secret_entry entry{asked.name, row.version, row.created, row.updated, row.last_four.copy()};
   existing = std::move(row);
   return outcome(std::move(entry));
 }
@@ -132,8 +130,8 @@ result<outcome> commit_group::run(core::remove_secret& asked) {
   if (!secret) return secret.error();
   std::optional<core::secret_row>& existing = **secret;
 
-  auto const decided = core::decide_remove((*project)->counters,
-                                           existing ? &*existing : nullptr, next_moment());
+  auto const decided =
+      core::decide_remove((*project)->counters, existing ? &*existing : nullptr, next_moment());
   if (!decided) return decided.error();
   if (!existing) return outcome(core::removed{false});
   batch_.Delete(context_.store.in(family::values),
@@ -245,9 +243,9 @@ generations::pending commit_group::finish() {
     changes.note(id);
     if (project.made_or_deleted) changes.note_set();
     if (!project.counters) continue;
-    batch_.Put(context_.store.in(family::counters), as_slice(id.text()),
-               core::encode_counters(context_.keys, {family::counters, id.text()},
-                                     *project.counters));
+    batch_.Put(
+        context_.store.in(family::counters), as_slice(id.text()),
+        core::encode_counters(context_.keys, {family::counters, id.text()}, *project.counters));
   }
   if (batch_.Count() > 0) {
     batch_.Put(context_.store.in(family::meta), "sequence",

@@ -22,8 +22,8 @@ namespace tacit::kv {
 struct commit_context {
   database const& store;
   core::row_keys const& keys;
-  std::uint32_t secrets_per_project;           // for projects without a limit of their own
-  core::api_key_directory const& api_keys;     // as of the last group
+  std::uint32_t secrets_per_project;        // for projects without a limit of their own
+  core::api_key_directory const& api_keys;  // as of the last group
 };
 
 // One thread, one use: apply() each change, finish(), write batch(). A change that asks to be alone

@@ -21,7 +21,7 @@ namespace {
 
 using core::family;
 
-constexpr std::array<char const*, 7> family_names{"default", "projects", "secrets", "values",
+constexpr std::array<char const*, 7> family_names{"default",  "projects", "secrets", "values",
                                                   "counters", "api_keys", "meta"};
 constexpr std::size_t memtables_and_wal_bytes = 16u << 20;
 constexpr std::size_t block_cache_bytes = 64u << 20;
@@ -94,7 +94,7 @@ rocksdb::ColumnFamilyOptions family_options(std::shared_ptr<rocksdb::Cache> cons
 }  // namespace
 
 bool store_exists(std::string const& folder) {
-  struct stat about {};
+  struct stat about{};
   return ::stat((folder + "/CURRENT").c_str(), &about) == 0;
 }
 

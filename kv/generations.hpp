@@ -1,6 +1,6 @@
 // Numbers that change with the projects, so that what was read can be kept until it is stale. Many
-// readers, one writer (the commit thread). A seqlock's counter: odd while a change is being written,
-// so that nobody keeps, and nobody is answered from, what is about to be old.
+// readers, one writer (the commit thread). A seqlock's counter: odd while a change is being
+// written, so that nobody keeps, and nobody is answered from, what is about to be old.
 #pragma once
 
 #include <algorithm>

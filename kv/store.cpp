@@ -241,7 +241,8 @@ void store::write_last_uses() {
   rocksdb::WriteBatch batch;
   for (auto& [hash, key] : updated->keys) {
     auto const used = last_used_[key->slot].load(std::memory_order_relaxed);
-    if (used == 0 || (key->last_used && key->last_used->unix_milliseconds >= used)) continue;
+    auto const written = key->last_used.value_or(core::timestamp{0});
+    if (written.unix_milliseconds >= used) continue;
     auto entry = std::make_shared<core::api_key_entry>(*key);
     entry->last_used = core::timestamp{used};
     batch.Put(database_->in(family::api_keys), as_slice(entry->id.text()),
@@ -264,7 +265,7 @@ bool store::writable() const noexcept {
 }
 
 bool store::has_room() const noexcept {
-  struct statvfs about {};
+  struct statvfs about{};
   if (::statvfs(database_->folder().c_str(), &about) != 0) return false;
   bool const room = about.f_bavail * about.f_frsize >= core::limits::storage_reserve_bytes;
   if (full_.exchange(!room, std::memory_order_relaxed) == room) {

@@ -55,7 +55,8 @@ class store final : public core::store {
   [[nodiscard]] core::result<std::vector<core::project_entry>> list_projects(
       core::list_permit const& permit) const override;
   [[nodiscard]] std::uint64_t project_set_generation() const noexcept override;
-  [[nodiscard]] std::uint64_t project_generation(core::project_id const& id) const noexcept override;
+  [[nodiscard]] std::uint64_t project_generation(
+      core::project_id const& id) const noexcept override;
   [[nodiscard]] std::vector<core::api_key_entry> list_api_keys(
       core::admin_permit const& permit) const override;
 
@@ -96,9 +97,9 @@ class store final : public core::store {
   store_parts parts_;
   std::uint32_t secrets_per_project_;
   commit_queue queue_;
-  std::uint64_t sequence_ = 0;            // owned by the commit thread
+  std::uint64_t sequence_ = 0;  // owned by the commit thread
   generations generations_;
-  std::atomic<bool> failed_ = false;      // a write had an unknown outcome
+  std::atomic<bool> failed_ = false;  // a write had an unknown outcome
   mutable std::atomic<bool> full_ = false;
 
   mutable std::mutex api_keys_mutex_;

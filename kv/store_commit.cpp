@@ -26,9 +26,8 @@ void complete_all(std::span<core::change* const> changes) {
   std::vector<list> lists;
   for (core::change* const asked : changes) {
     asked->next = nullptr;
-    auto const known = std::find_if(lists.begin(), lists.end(), [&](list const& one) {
-      return one.home == &asked->home;
-    });
+    auto const known = std::find_if(lists.begin(), lists.end(),
+                                    [&](list const& one) { return one.home == &asked->home; });
     if (known == lists.end()) {
       lists.push_back({&asked->home, asked, asked});
     } else {
@@ -65,7 +64,8 @@ bool store::commit(std::vector<core::change*> const& taken) {
     commit_group group(context, sequence_, parts_.clock.now());
     std::vector<core::change*> changes;
     bool closed = false;
-    while (at < taken.size() && !closed && changes.size() < core::limits::commit_group_changes_max &&
+    while (at < taken.size() && !closed &&
+           changes.size() < core::limits::commit_group_changes_max &&
            group.bytes() < core::limits::commit_group_bytes_max) {
       core::change* const next = taken[at];
       closed = commit_group::wants_to_be_alone(next->what);

@@ -27,26 +27,46 @@ void append_field(std::string& out, std::string_view name, std::uint64_t number)
 
 std::string_view reason(unsigned status) {
   switch (status) {
-    case 200: return "OK";
-    case 201: return "Created";
-    case 304: return "Not Modified";
-    case 400: return "Bad Request";
-    case 401: return "Unauthorized";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 408: return "Request Timeout";
-    case 409: return "Conflict";
-    case 411: return "Length Required";
-    case 413: return "Content Too Large";
-    case 414: return "URI Too Long";
-    case 415: return "Unsupported Media Type";
-    case 429: return "Too Many Requests";
-    case 431: return "Request Header Fields Too Large";
-    case 500: return "Internal Server Error";
-    case 503: return "Service Unavailable";
-    case 507: return "Insufficient Storage";
-    default: return "Unknown";
+    case 200:
+      return "OK";
+    case 201:
+      return "Created";
+    case 304:
+      return "Not Modified";
+    case 400:
+      return "Bad Request";
+    case 401:
+      return "Unauthorized";
+    case 403:
+      return "Forbidden";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 408:
+      return "Request Timeout";
+    case 409:
+      return "Conflict";
+    case 411:
+      return "Length Required";
+    case 413:
+      return "Content Too Large";
+    case 414:
+      return "URI Too Long";
+    case 415:
+      return "Unsupported Media Type";
+    case 429:
+      return "Too Many Requests";
+    case 431:
+      return "Request Header Fields Too Large";
+    case 500:
+      return "Internal Server Error";
+    case 503:
+      return "Service Unavailable";
+    case 507:
+      return "Insufficient Storage";
+    default:
+      return "Unknown";
   }
 }
 
@@ -170,7 +190,8 @@ error_face face_of(errc error) noexcept {
       return {507, "STORAGE_FULL", "The server's disk is full", false};
     case errc::internal:
     case errc::corrupt:
-      return {500, "INTERNAL_ERROR", "Something went wrong; the request id helps to find it", false};
+      return {500, "INTERNAL_ERROR", "Something went wrong; the request id helps to find it",
+              false};
   }
   return {500, "INTERNAL_ERROR", "Something went wrong; the request id helps to find it", false};
 }
@@ -180,8 +201,7 @@ void append_answer_head(std::string& out, answer_head const& head, std::string_v
   out.append("HTTP/1.1 ");
   append_number(out, head.status);
   out.append(" ").append(reason(head.status)).append("\r\nDate: ").append(date);
-  out.append(
-      "\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nX-Request-Id: ");
+  out.append("\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nX-Request-Id: ");
   out.append(head.request_id).append("\r\n");
   if (head.version) {
     out.append("ETag: \"");
@@ -304,17 +324,17 @@ std::string format_http_date(core::timestamp when) {
   constexpr std::array days{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
   constexpr std::array months{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                               "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-  std::chrono::sys_seconds const time{std::chrono::floor<std::chrono::seconds>(
-      std::chrono::milliseconds(when.unix_milliseconds))};
+  std::chrono::sys_seconds const time{
+      std::chrono::floor<std::chrono::seconds>(std::chrono::milliseconds(when.unix_milliseconds))};
   auto const day = std::chrono::floor<std::chrono::days>(time);
   std::chrono::year_month_day const date{day};
   std::chrono::hh_mm_ss const clock{time - day};
   std::array<char, 40> text{};
-  int const length = std::snprintf(
-      text.data(), text.size(), "%s, %02u %s %04d %02ld:%02ld:%02ld GMT",
-      days[std::chrono::weekday(day).c_encoding()], static_cast<unsigned>(date.day()),
-      months[static_cast<unsigned>(date.month()) - 1], static_cast<int>(date.year()),
-      clock.hours().count(), clock.minutes().count(), clock.seconds().count());
+  int const length =
+      std::snprintf(text.data(), text.size(), "%s, %02u %s %04d %02ld:%02ld:%02ld GMT",
+                    days[std::chrono::weekday(day).c_encoding()], static_cast<unsigned>(date.day()),
+                    months[static_cast<unsigned>(date.month()) - 1], static_cast<int>(date.year()),
+                    clock.hours().count(), clock.minutes().count(), clock.seconds().count());
   return std::string(text.data(), static_cast<std::size_t>(length));
 }
 

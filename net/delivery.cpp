@@ -83,8 +83,8 @@ delivery_reply reply_error(answer_head head, errc error) {
 
 // What a whole request head asks for, checked in order: the peer, the method and route, the peer's
 // right to this project.
-result<core::project_id> admit(core::delivery_policy const& policy,
-                               core::delivery_peer const& peer, request_head const& head) {
+result<core::project_id> admit(core::delivery_policy const& policy, core::delivery_peer const& peer,
+                               request_head const& head) {
   auto const project = project_of(head.target);
   if (!project) return errc::no_such_route;
   if (head.verb != method::get) return errc::method_not_allowed;
@@ -191,7 +191,8 @@ asio::awaitable<void> delivery::serve(socket accepted) {
   bool keep_alive = true;
   while (keep_alive && !stopping_) {
     auto const parsed = parse_request_head(input, request_limits);
-    if (parsed && !*parsed) {
+    std::optional<request_head> const head = parsed ? *parsed : std::nullopt;
+    if (parsed && !head) {
       error_code error;
       auto token = asio::redirect_error(asio::use_awaitable, error);
       std::size_t const got = co_await accepted.async_read_some(asio::buffer(chunk), token);
@@ -206,12 +207,11 @@ asio::awaitable<void> delivery::serve(socket accepted) {
     refusal.keep_alive = false;
     if (!known) {
       reply = reply_error(refusal, errc::forbidden);
-    } else if (!parsed) {
+    } else if (!head) {
       reply = reply_error(refusal, parsed.error());
     } else {
-      request_head const& head = **parsed;
-      reply = co_await answer(parts_, *peer, head);
-      input.erase(0, head.head_bytes);
+      reply = co_await answer(parts_, *peer, *head);
+      input.erase(0, head->head_bytes);
     }
     error_code error;
     std::array<asio::const_buffer, 2> const parts{asio::buffer(reply.head),

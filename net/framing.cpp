@@ -18,8 +18,8 @@ std::string_view to_view(field_text text) { return {text.data(), text.size()}; }
 
 bool is_request_id(std::string_view text) {
   auto const allowed = [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-           c == '.' || c == '_' || c == '-';
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '.' ||
+           c == '_' || c == '-';
   };
   return !text.empty() && text.size() <= core::limits::request_id_bytes_max &&
          std::all_of(text.begin(), text.end(), allowed);
@@ -50,10 +50,10 @@ class head_parser final : public http::basic_parser<true> {
     head.verb = verb == http::verb::get       ? method::get
                 : verb == http::verb::head    ? method::head
                 : verb == http::verb::post    ? method::post
-                : verb == http::verb::delete_ ? method::delete_
+                : verb == http::verb::delete_ ? method::del
                                               : method::other;
-    needs_length_ = verb == http::verb::post || verb == http::verb::put ||
-                    verb == http::verb::patch;
+    needs_length_ =
+        verb == http::verb::post || verb == http::verb::put || verb == http::verb::patch;
     head.target = to_view(target);
     if (version != 11 && version != 10) has_bad_field = true;
   }
@@ -128,8 +128,8 @@ struct head_scan {
 // One pass, so that the first fault counts. Every line ends in CRLF, none begins with white space
 // (a folded line), no other control character stands in it but a tab.
 head_scan scan_head(std::string_view bytes, std::size_t head_bytes_max) {
-  std::size_t line = 0;            // where the current line begins
-  std::size_t target = 0;          // where the target begins, 0 while that is not known
+  std::size_t line = 0;    // where the current line begins
+  std::size_t target = 0;  // where the target begins, 0 while that is not known
   bool in_target = false;
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     auto const c = static_cast<unsigned char>(bytes[i]);

@@ -1,7 +1,7 @@
 // HTTP/1.1 request heads (RFC 9112), strictly: what two parsers could read differently is refused.
-// The raw bytes are looked at first for what a parser no longer shows (bare CR and LF, folded lines,
-// control characters), then Beast parses, then the fields are judged. No I/O, no allocation but for
-// the parser's own.
+// The raw bytes are looked at first for what a parser no longer shows (bare CR and LF, folded
+// lines, control characters), then Beast parses, then the fields are judged. No I/O, no allocation
+// but for the parser's own.
 #pragma once
 
 #include <cstddef>
@@ -14,7 +14,7 @@
 
 namespace tacit::net {
 
-enum class method : std::uint8_t { get, head, post, delete_, other };
+enum class method : std::uint8_t { get, head, post, del, other };
 
 struct framing_limits {
   std::size_t head_bytes = core::limits::head_bytes_max;
@@ -24,9 +24,9 @@ struct framing_limits {
 // A request's head. The texts are views into the bytes that were parsed.
 struct request_head {
   method verb = method::other;
-  std::string_view target;         // origin form: begins with '/'
-  std::size_t head_bytes = 0;      // up to and with the empty line
-  std::size_t body_bytes = 0;      // Content-Length, 0 without
+  std::string_view target;     // origin form: begins with '/'
+  std::size_t head_bytes = 0;  // up to and with the empty line
+  std::size_t body_bytes = 0;  // Content-Length, 0 without
   bool keep_alive = false;
   bool expects_continue = false;
   std::optional<std::string_view> authorization;

@@ -23,12 +23,24 @@ void append_json_text(Sink& out, std::string_view text) {
     plain = i + 1;
     char const escaped[6] = {'\\', 'u', '0', '0', hex[byte >> 4], hex[byte & 15u]};
     switch (c) {
-      case '"': out.append(std::string_view("\\\"")); break;
-      case '\\': out.append(std::string_view("\\\\")); break;
-      case '\n': out.append(std::string_view("\\n")); break;
-      case '\r': out.append(std::string_view("\\r")); break;
-      case '\t': out.append(std::string_view("\\t")); break;
-      default: out.append(std::string_view(escaped, sizeof escaped)); break;
+      case '"':
+        out.append(std::string_view("\\\""));
+        break;
+      case '\\':
+        out.append(std::string_view("\\\\"));
+        break;
+      case '\n':
+        out.append(std::string_view("\\n"));
+        break;
+      case '\r':
+        out.append(std::string_view("\\r"));
+        break;
+      case '\t':
+        out.append(std::string_view("\\t"));
+        break;
+      default:
+        out.append(std::string_view(escaped, sizeof escaped));
+        break;
     }
   }
   out.append(text.substr(plain));

@@ -1,5 +1,6 @@
 // The keeper's end of the socket pair: asks the api process for sealed values. Whatever comes from
-// there is taken as hostile: bounded in number and size, and a message out of place ends the channel.
+// there is taken as hostile: bounded in number and size, and a message out of place ends the
+// channel.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -33,7 +34,8 @@ class keeper_channel {
   // Reads answers until the api closes its end or sends what it must not.
   boost::asio::awaitable<void> run();
 
-  // Tells the api to finish and exit. What cannot be sent at once is dropped: closing says the same.
+  // Tells the api to finish and exit. What cannot be sent at once is dropped: closing says the
+  // same.
   void send_drain() noexcept;
 
  private:

@@ -15,9 +15,7 @@ using core::result;
 
 namespace {
 
-#ifndef SO_PEERPIDFD
-constexpr int SO_PEERPIDFD = 77;  // Linux 6.5; not in Debian 12's headers
-#endif
+constexpr int so_peerpidfd = 77;  // SO_PEERPIDFD, Linux 6.5; not in Debian 12's headers
 
 class descriptor {
  public:
@@ -47,7 +45,7 @@ std::string read_cgroup(pid_t pid) {
 int open_peer_process(int socket) {
   int process = -1;
   socklen_t size = sizeof process;
-  if (::getsockopt(socket, SOL_SOCKET, SO_PEERPIDFD, &process, &size) != 0) return -1;
+  if (::getsockopt(socket, SOL_SOCKET, so_peerpidfd, &process, &size) != 0) return -1;
   return process;
 }
 

@@ -1,6 +1,6 @@
-// What a core remembers of projects, so that reading one again costs no look-up: that it exists, and
-// its list of secrets as rendered bytes. Everything is tagged with the store's generation at the time
-// and used only while that has not changed. One thread. Holds labels: wiped when dropped.
+// What a core remembers of projects, so that reading one again costs no look-up: that it exists,
+// and its list of secrets as rendered bytes. Everything is tagged with the store's generation at
+// the time and used only while that has not changed. One thread. Holds labels: wiped when dropped.
 #pragma once
 
 #include <cstdint>

@@ -14,11 +14,16 @@ namespace {
 
 std::string_view verb_text(method verb) {
   switch (verb) {
-    case method::get: return "GET";
-    case method::head: return "HEAD";
-    case method::post: return "POST";
-    case method::delete_: return "DELETE";
-    case method::other: return "other";
+    case method::get:
+      return "GET";
+    case method::head:
+      return "HEAD";
+    case method::post:
+      return "POST";
+    case method::del:
+      return "DELETE";
+    case method::other:
+      return "other";
   }
   return "other";
 }
@@ -33,9 +38,7 @@ service::service(service_parts const& parts, core::completion_port& home)
       value_(core::limits::value_bytes_max),
       projects_(parts.store) {}
 
-void service::grow_old() noexcept {
-  sealer_.forget_if_old(boot_milliseconds());
-}
+void service::grow_old() noexcept { sealer_.forget_if_old(boot_milliseconds()); }
 
 std::string_view service::make_request_id() {
   constexpr std::string_view alphabet = "0123456789abcdefghijklmnopqrstuv";
@@ -93,8 +96,7 @@ void service::answer_error(exchange& x, errc error, std::optional<body_problem> 
   if (error == errc::unavailable) x.answer.retry_seconds = 1;
   if (error == errc::corrupt || error == errc::internal) {
     parts_.log.write(core::severity::error, "a stored row does not authenticate or decode",
-                     {{"request_id", x.record.request_id},
-                      {"route", x.record.route}});
+                     {{"request_id", x.record.request_id}, {"route", x.record.route}});
   }
   body_.clear();
   append_error_body(body_, face, problem);
@@ -190,7 +192,7 @@ handled service::handle(request_head const& head, std::string_view body, peer co
     core::admission const admission(std::move(*caller), parts_.limiter, kind, boot_nanoseconds());
     if (admission.rate) x.record.rate = rate_report{*admission.rate, kind};
     if (!admission.granted) {
-      x.answer.retry_seconds = admission.rate->reset_seconds;
+      x.answer.retry_seconds = admission.rate.value_or(core::rate_state{}).reset_seconds;
       answer_error(x, errc::rate_limited);
     } else {
       dispatch(x, *admission.granted);
@@ -225,7 +227,7 @@ bool service::finish(pending_write& write, std::string& out) {
     append_project_body(body_, *project);
   } else if (auto const* const key = std::get_if<core::api_key_entry>(&outcome)) {
     status = 201;
-    append_new_api_key_body(body_, *key, write.raw_key->reveal());
+    append_new_api_key_body(body_, *key, write.raw_key ? write.raw_key->reveal() : "");
   } else {
     append_success_body(body_);
   }

@@ -1,6 +1,6 @@
-// A request's way through the program, without I/O on sockets: a framed request comes in; either its
-// answer is appended, or a change is to be committed and finish() appends the answer afterwards.
-// One service per io thread.
+// A request's way through the program, without I/O on sockets: a framed request comes in; either
+// its answer is appended, or a change is to be committed and finish() appends the answer
+// afterwards. One service per io thread.
 //
 //   framed request → route → caller → admitted → permit → (content type, body) → command
 //

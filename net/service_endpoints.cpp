@@ -6,14 +6,13 @@
 #include "core/utf8.hpp"
 #include "net/exchange.hpp"
 #include "net/if_none_match.hpp"
-#include "net/now.hpp"
 #include "net/json_body.hpp"
+#include "net/now.hpp"
 
 namespace tacit::net {
 
 using core::errc;
 using core::permission;
-using core::result;
 
 namespace {
 
@@ -43,9 +42,8 @@ Name make_id() {
 bool is_display_name(std::string_view text) {
   auto const chars = core::count_utf8_chars(text);
   return chars && *chars > 0 && *chars <= core::limits::display_name_chars_max &&
-         std::none_of(text.begin(), text.end(), [](char c) {
-           return static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
-         });
+         std::none_of(text.begin(), text.end(),
+                      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
 }
 
 std::optional<body_problem> problem_of_value(std::string_view value, std::size_t& chars) {
@@ -101,22 +99,33 @@ std::optional<body_problem> read_permissions(text_or_list const& given,
 
 void service::dispatch(exchange& x, core::admitted const& caller) {
   switch (x.to.to) {
-    case endpoint::list_secrets: return list_secrets(x, caller);
-    case endpoint::upsert_secret: return upsert_secret(x, caller);
-    case endpoint::remove_secret: return remove_secret(x, caller);
-    case endpoint::list_projects: return list_projects(x, caller);
-    case endpoint::create_project: return create_project(x, caller);
-    case endpoint::show_project: return show_project(x, caller);
-    case endpoint::delete_project: return delete_project(x, caller);
-    case endpoint::list_api_keys: return list_api_keys(x, caller);
-    case endpoint::create_api_key: return create_api_key(x, caller);
-    case endpoint::revoke_api_key: return revoke_api_key(x, caller);
+    case endpoint::list_secrets:
+      return list_secrets(x, caller);
+    case endpoint::upsert_secret:
+      return upsert_secret(x, caller);
+    case endpoint::remove_secret:
+      return remove_secret(x, caller);
+    case endpoint::list_projects:
+      return list_projects(x, caller);
+    case endpoint::create_project:
+      return create_project(x, caller);
+    case endpoint::show_project:
+      return show_project(x, caller);
+    case endpoint::delete_project:
+      return delete_project(x, caller);
+    case endpoint::list_api_keys:
+      return list_api_keys(x, caller);
+    case endpoint::create_api_key:
+      return create_api_key(x, caller);
+    case endpoint::revoke_api_key:
+      return revoke_api_key(x, caller);
     case endpoint::show_self:
       append_self_body(body_, caller.who().api_key());
       return answer_body(x, 200);
     case endpoint::livez:
     case endpoint::readyz:
-    case endpoint::healthz: return answer_health(x);
+    case endpoint::healthz:
+      return answer_health(x);
   }
 }
 

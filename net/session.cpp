@@ -41,15 +41,13 @@ struct progress {
   std::size_t consumed = 0;
   std::unique_ptr<pending_write> write;  // to be committed before the next request is looked at
   bool keep_alive = true;
-  bool full = false;           // the output must be sent before more is taken
+  bool full = false;  // the output must be sent before more is taken
   waiting_for next = waiting_for::request;
-  std::size_t bytes_needed = 0;  // of the request at hand, when known
+  std::size_t bytes_needed = 0;   // of the request at hand, when known
   bool expects_continue = false;  // the client waits for a word before it sends the body
 };
 
-void wipe_part(std::string_view part) {
-  core::wipe(const_cast<char*>(part.data()), part.size());
-}
+void wipe_part(std::string_view part) { core::wipe(const_cast<char*>(part.data()), part.size()); }
 
 // Takes complete requests from the front of `input` until one must wait for its commit, the output
 // is full or the rest is not complete.
@@ -68,11 +66,12 @@ progress take_requests(worker& at, std::string_view input, peer const& from, std
       done.keep_alive = false;
       return done;
     }
-    if (!*parsed) {
+    std::optional<request_head> const& complete = *parsed;
+    if (!complete) {
       done.next = waiting_for::head;
       return done;
     }
-    request_head head = **parsed;
+    request_head head = *complete;
     std::size_t const whole = head.head_bytes + head.body_bytes;
     if (rest.size() < whole) {
       done.next = waiting_for::body;
@@ -102,7 +101,8 @@ task<error_code> wait_until(connection& one, asio::socket_base::wait_type what) 
   co_return error;
 }
 
-// Sends what is in the worker's output and wipes it. False when the connection is of no use any more.
+// Sends what is in the worker's output and wipes it. False when the connection is of no use any
+// more.
 task<bool> send_output(worker& at, connection& one) {
   std::string& shared = at.output();
   if (shared.empty()) co_return true;
@@ -202,9 +202,9 @@ void keep_rest(worker& at, held_input& held, std::string_view input, progress co
     held.consume(done.consumed);
   }
   if (held.empty()) return;
-  std::size_t const wanted =
-      done.bytes_needed > 0 ? done.bytes_needed
-                            : std::max(held_first_bytes, held.view().size() * 2);
+  std::size_t const wanted = done.bytes_needed > 0
+                                 ? done.bytes_needed
+                                 : std::max(held_first_bytes, held.view().size() * 2);
   held.reserve(std::max(wanted, held.view().size() + 1));
 }
 
@@ -218,7 +218,7 @@ void encourage(connection& one, progress const& done, std::string& out) {
 
 // Answers everything that can be answered of `input`. False when the connection ends.
 task<bool> serve_input(worker& at, connection& one, peer const& from, held_input& held,
-                                  std::string_view input) {
+                       std::string_view input) {
   while (true) {
     progress done = take_requests(at, input, from, at.output());
     keep_rest(at, held, input, done);

@@ -98,11 +98,20 @@ void worker::check_deadlines() {
   for (connection* one = first_; one != nullptr; one = one->next) {
     std::int64_t seconds = 0;
     switch (one->state) {
-      case waiting_for::request: seconds = limits_.idle_seconds; break;
-      case waiting_for::head: seconds = limits_.head_seconds; break;
-      case waiting_for::body: seconds = limits_.body_seconds; break;
-      case waiting_for::client: seconds = limits_.idle_seconds; break;
-      case waiting_for::commit: continue;
+      case waiting_for::request:
+        seconds = limits_.idle_seconds;
+        break;
+      case waiting_for::head:
+        seconds = limits_.head_seconds;
+        break;
+      case waiting_for::body:
+        seconds = limits_.body_seconds;
+        break;
+      case waiting_for::client:
+        seconds = limits_.idle_seconds;
+        break;
+      case waiting_for::commit:
+        continue;
     }
     bool const late = now_seconds_ - one->since_seconds > seconds;
     bool const idle_in_drain = draining_ && one->state == waiting_for::request;

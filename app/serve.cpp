@@ -22,6 +22,7 @@
 #include "core/delivery_policy.hpp"
 #include "net/delivery.hpp"
 #include "net/keeper_channel.hpp"
+#include "net/peer_credentials.hpp"
 
 namespace tacit::app {
 
@@ -193,6 +194,12 @@ int run_serve(settings const& configured) {
   }
   descriptor keeper_socket = open_unix_listener(keeper_socket_path(configured), 0666);
   auto const keys = share_keys(std::move(root.key), api, to_api);
+
+  if (policy.asks_for_unit() && !net::kernel_tells_peer_process()) {
+    log->write(core::severity::warn,
+               "this kernel does not tell a peer's unit (Linux 6.5 does): nobody is let in by unit",
+               {});
+  }
 
   asio::io_context context(1);
   asio::signal_set signals(context, SIGTERM, SIGINT);

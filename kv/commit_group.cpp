@@ -200,7 +200,10 @@ result<outcome> commit_group::run(core::delete_project& asked) {
   if (!(*project)->counters) return outcome(core::removed{false});
 
   auto const removed = remove_rows_of(asked.id);
-  if (!removed) return removed.error();
+  if (!removed) {
+    batch_.Clear();  // all or nothing: the rows that could be read stay too
+    return removed.error();
+  }
   batch_.Delete(context_.store.in(family::projects), as_slice(asked.id.text()));
   batch_.Delete(context_.store.in(family::counters), as_slice(asked.id.text()));
   remove_from_scopes(asked.id);

@@ -79,15 +79,17 @@ rocksdb::ColumnFamilyOptions family_options(std::shared_ptr<rocksdb::Cache> cons
 }
 
 [[noreturn]] void fail(std::string const& folder, rocksdb::Status const& status) {
-  if (status.IsIOError() && status.ToString().find("lock") != std::string::npos) {
+  std::string const told = status.ToString();  // has the folder's name in it
+  if (told.starts_with("IO error: While lock file") ||
+      told.starts_with("IO error: lock hold by current process")) {
     throw open_failure("the store " + folder +
                        " is in use by another process: stop it, or use another --data folder");
   }
   if (status.IsCorruption()) {
-    throw open_failure("the store " + folder + " is damaged (" + status.ToString() +
+    throw open_failure("the store " + folder + " is damaged (" + told +
                        "): nothing was changed; restore it from a copy");
   }
-  throw open_failure("cannot open the store " + folder + " (" + status.ToString() +
+  throw open_failure("cannot open the store " + folder + " (" + told +
                      "): check the disk and the folder's owner");
 }
 

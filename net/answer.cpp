@@ -183,7 +183,7 @@ error_face face_of(errc error) noexcept {
     case errc::secret_limit_exceeded:
       return {409, "SECRET_LIMIT_EXCEEDED", "The project has reached its limit of secrets", false};
     case errc::conflict:
-      return {409, "CONFLICT", "It exists already", false};
+      return {409, "CONFLICT", "It conflicts with what exists", false};
     case errc::unavailable:
       return {503, "SERVICE_UNAVAILABLE", "Not available now: try again", false};
     case errc::storage_full:

@@ -86,7 +86,8 @@ delivery_reply reply_error(answer_head head, errc error) {
 result<core::project_id> admit(core::delivery_policy const& policy, core::delivery_peer const& peer,
                                request_head const& head) {
   auto const project = project_of(head.target);
-  if (!project) return errc::no_such_route;
+  // Not 404: that says that the project is gone, and a consumer may delete what it has.
+  if (!project) return errc::validation;
   if (head.verb != method::get) return errc::method_not_allowed;
   if (!policy.may_read(peer, *project)) return errc::forbidden;
   auto const id = core::project_id::parse(*project);

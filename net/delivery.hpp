@@ -2,6 +2,7 @@
 // credentials, in the keeper's process and on its one thread.
 //
 //   GET /v1/projects/{id}/env    200 with the values, 304, 403 refused, 404 absent, 503 unavailable
+//   anything else                400, never 404
 //
 // Refused, absent, unavailable and empty are four different answers. None is ever turned into
 // another: whatever goes wrong is 503.

@@ -66,13 +66,26 @@ std::string unit_of_cgroup(std::string_view cgroup_file) {
   if (line == std::string_view::npos) return {};
   std::string_view path = cgroup_file.substr(cgroup_file.find("0::", line) + 3);
   path = path.substr(0, path.find('\n'));
-  while (!path.empty()) {
-    std::size_t const slash = path.rfind('/');
-    std::string_view const part = path.substr(slash == std::string_view::npos ? 0 : slash + 1);
-    if (part.ends_with(".service") || part.ends_with(".scope")) return std::string(part);
-    path = path.substr(0, slash == std::string_view::npos ? 0 : slash);
+  // What lies below the unit is the unit's own to name, and so is everything below a user's manager:
+  // the first part that is no slice counts, as in systemd's cg_path_get_unit.
+  while (path.starts_with('/')) {
+    path.remove_prefix(1);
+    std::string_view const part = path.substr(0, path.find('/'));
+    path.remove_prefix(part.size());
+    if (part.ends_with(".slice")) continue;
+    bool const is_unit = part.ends_with(".service") || part.ends_with(".scope");
+    return is_unit ? std::string(part) : std::string();
   }
   return {};
+}
+
+bool kernel_tells_peer_process() {
+  int pair[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return false;
+  descriptor const ours(pair[0]);
+  descriptor const theirs(pair[1]);
+  descriptor const process(open_peer_process(ours.number()));
+  return process.number() >= 0;
 }
 
 result<core::delivery_peer> find_peer(int socket, bool with_unit) {

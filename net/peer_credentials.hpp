@@ -11,8 +11,12 @@ namespace tacit::net {
 // errc::unavailable when the kernel does not tell.
 [[nodiscard]] core::result<core::delivery_peer> find_peer(int socket, bool with_unit);
 
-// The unit in the text of a /proc/PID/cgroup file: the last part of its path that ends in
-// ".service" or ".scope"; "" when there is none.
+// The system unit in the text of a /proc/PID/cgroup file: the first part of its path that is not a
+// slice, when that is a ".service" or ".scope"; else "".
 [[nodiscard]] std::string unit_of_cgroup(std::string_view cgroup_file);
+
+// Whether the kernel can tell a peer's process for sure (SO_PEERPIDFD, Linux 6.5). Without it no
+// peer has a unit. Opens sockets: before the process is confined.
+[[nodiscard]] bool kernel_tells_peer_process();
 
 }  // namespace tacit::net

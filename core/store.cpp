@@ -12,9 +12,9 @@ std::size_t api_key_directory::by_hash::operator()(api_key_hash const& hash) con
 }
 
 std::shared_ptr<api_key_entry const> api_key_directory::find(api_key_hash const& hash) const {
+  // How long this takes tells something of a keyed hash, of which nobody without the key can make use.
   auto const found = keys.find(hash);
-  if (found == keys.end()) return nullptr;
-  return equal_in_constant_time(found->second->hash, hash) ? found->second : nullptr;
+  return found == keys.end() ? nullptr : found->second;
 }
 
 }  // namespace tacit::core

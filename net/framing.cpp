@@ -1,6 +1,7 @@
 #include "net/framing.hpp"
 
 #include <algorithm>
+#include <array>
 #include <boost/beast/http/basic_parser.hpp>
 #include <charconv>
 
@@ -125,31 +126,48 @@ struct head_scan {
   std::optional<errc> fault;
 };
 
+// Bytes that end a piece of a head or must not stand in one; all others are passed over quickly.
+constexpr std::array<bool, 256> make_special_bytes() {
+  std::array<bool, 256> special{};
+  for (std::size_t c = 0; c < 0x20; ++c) special[c] = c != '\t';
+  special[0x7F] = true;
+  special[' '] = true;
+  return special;
+}
+
 // One pass, so that the first fault counts. Every line ends in CRLF, none begins with white space
 // (a folded line), no other control character stands in it but a tab.
 head_scan scan_head(std::string_view bytes, std::size_t head_bytes_max) {
-  std::size_t line = 0;    // where the current line begins
-  std::size_t target = 0;  // where the target begins, 0 while that is not known
-  bool in_target = false;
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
-    auto const c = static_cast<unsigned char>(bytes[i]);
-    if (i >= head_bytes_max) return {0, errc::headers_too_large};
-    bool const folded = i == line && i > 0 && (c == ' ' || c == '\t');
-    bool const control = (c < 0x20 && c != '\t' && c != '\r' && c != '\n') || c == 0x7F;
-    bool const bare_lf = c == '\n' && (i == 0 || bytes[i - 1] != '\r');
-    bool const bare_cr = c != '\n' && i > 0 && bytes[i - 1] == '\r';
-    if (folded || control || bare_lf || bare_cr) return {0, errc::malformed_request};
-    if (c == ' ' && line == 0) {
-      in_target = target == 0;
-      if (in_target) target = i + 1;
-    } else if (in_target && c != '\r' && i - target >= core::limits::target_bytes_max) {
-      return {0, errc::uri_too_long};
+  static constexpr auto special = make_special_bytes();
+  constexpr std::size_t none = std::string_view::npos;
+  std::size_t line = 0;       // where the current line begins
+  std::size_t target = none;  // where the target begins, once that is known and until it ends
+  bool saw_target = false;
+  for (std::size_t i = 0; i <= bytes.size(); ++i) {
+    while (i < bytes.size() && !special[static_cast<unsigned char>(bytes[i])]) ++i;
+    std::size_t const target_end = target == none ? none : target + core::limits::target_bytes_max;
+    if (target_end < std::min(i, head_bytes_max)) return {0, errc::uri_too_long};
+    if (i > head_bytes_max) return {0, errc::headers_too_large};
+    if (i == bytes.size()) return {};
+    if (i == head_bytes_max) return {0, errc::headers_too_large};
+
+    char const c = bytes[i];
+    if (c == ' ') {
+      if (i == line && i > 0) return {0, errc::malformed_request};
+      target = line == 0 && !saw_target ? i + 1 : none;
+      saw_target = true;
+      continue;
     }
-    if (c == '\n') {
-      if (i - line == 1) return {i + 1, std::nullopt};
-      line = i + 1;
-      in_target = false;
-    }
+    if (c == '\n') return {0, errc::malformed_request};  // the CR before one skips it
+    if (c != '\r') return {0, errc::malformed_request};
+    if (i + 1 == bytes.size()) return {};
+    if (i + 1 == head_bytes_max) return {0, errc::headers_too_large};
+    if (bytes[i + 1] != '\n') return {0, errc::malformed_request};
+    if (i == line) return {i + 2, std::nullopt};
+    ++i;
+    line = i + 1;
+    target = none;
+    if (line < bytes.size() && bytes[line] == '\t') return {0, errc::malformed_request};
   }
   return {};
 }

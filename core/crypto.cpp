@@ -2,6 +2,9 @@
 
 #include <sodium.h>
 
+#include <algorithm>
+#include <bit>
+
 #include "core/check.hpp"
 
 namespace tacit::core {
@@ -50,10 +53,26 @@ void fill_random(std::span<unsigned char> bytes) noexcept {
   randombytes_buf(bytes.data(), bytes.size());
 }
 
+void fill_nonce(std::span<unsigned char> bytes) noexcept {
+  struct pool {
+    std::array<unsigned char, 2048> random;
+    std::size_t used = sizeof random;
+  };
+  thread_local pool drawn;
+  CHECK(bytes.size() <= 64);
+  if (drawn.used + bytes.size() > drawn.random.size()) {
+    randombytes_buf(drawn.random.data(), drawn.random.size());
+    drawn.used = 0;
+  }
+  std::copy_n(drawn.random.begin() + static_cast<std::ptrdiff_t>(drawn.used), bytes.size(),
+              bytes.begin());
+  drawn.used += bytes.size();
+}
+
 std::uint64_t random_u64() noexcept {
-  std::uint64_t number = 0;
-  randombytes_buf(&number, sizeof number);
-  return number;
+  std::array<unsigned char, sizeof(std::uint64_t)> bytes;
+  fill_nonce(bytes);
+  return std::bit_cast<std::uint64_t>(bytes);
 }
 
 std::uint32_t random_below(std::uint32_t bound) noexcept { return randombytes_uniform(bound); }

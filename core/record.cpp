@@ -133,7 +133,7 @@ std::string encode_secret(row_keys const& keys, row_place place, secret_row cons
   std::string const associated = place_bytes(place) + row;
 
   std::array<unsigned char, aead_nonce_bytes> nonce;
-  fill_random(nonce);
+  fill_nonce(nonce);
   to.bytes(nonce);
   std::size_t const head = row.size();
   std::string_view const text = secret.last_four.reveal();
@@ -240,9 +240,9 @@ std::string secret_key_of(project_id const& project, secret_name const& name) {
   return secrets_prefix_of(project).append(name.text());
 }
 
-std::string value_key_of(project_id const& project, secret_name const& name,
-                         std::uint64_t record_id) {
-  std::string key = secret_key_of(project, name) + '/';
+std::string value_key_of(std::string_view secret_key, std::uint64_t record_id) {
+  std::string key(secret_key);
+  key.push_back('/');
   for (int shift = 56; shift >= 0; shift -= 8) {
     key.push_back(static_cast<char>(record_id >> shift & 0xFFu));
   }

@@ -46,8 +46,8 @@ struct row_place {
 // Keys in the families `secrets` and `values`. '/' is in no name, so they are unambiguous, and the
 // rows of one project lie together, sorted by name.
 [[nodiscard]] std::string secret_key_of(project_id const& project, secret_name const& name);
-[[nodiscard]] std::string value_key_of(project_id const& project, secret_name const& name,
-                                       std::uint64_t record_id);
+// The secret's key is secret_key_of(…).
+[[nodiscard]] std::string value_key_of(std::string_view secret_key, std::uint64_t record_id);
 [[nodiscard]] std::string secrets_prefix_of(project_id const& project);
 
 }  // namespace tacit::core

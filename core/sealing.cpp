@@ -77,7 +77,7 @@ std::string sealer::seal(std::string_view value, value_place const& place,
   if (uses_left_ == 0) renew(boot_milliseconds);
   --uses_left_;
   std::array<unsigned char, aead_nonce_bytes> nonce;
-  fill_random(nonce);
+  fill_nonce(nonce);
   std::string sealed = seal_with(key_, sealed_key_, record_, nonce, value, place);
   if (uses_left_ == 0) key_.clear();
   return sealed;

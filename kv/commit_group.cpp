@@ -26,6 +26,10 @@ std::optional<std::uint16_t> free_slot(core::api_key_directory const& keys) {
   return static_cast<std::uint16_t>(free - taken.begin());
 }
 
+core::secret_row without_label(core::secret_row const& row) {
+  return {row.version, row.created, row.updated, row.record_id, {}};
+}
+
 }  // namespace
 
 errc translate(rocksdb::Status const& status) noexcept {
@@ -55,6 +59,11 @@ result<commit_group::project_state*> commit_group::load_project(core::project_id
   if (known != projects_.end()) return &known->second;
 
   project_state state;
+  auto const remembered = context_.memory.projects.find(id);
+  if (remembered != context_.memory.projects.end()) {
+    static_cast<known_project&>(state) = remembered->second;
+    return &projects_.emplace(id, state).first->second;
+  }
   std::string row;
   auto& engine = context_.store.engine();
   auto status = engine.Get({}, context_.store.in(family::counters), as_slice(id.text()), &row);
@@ -73,51 +82,50 @@ result<commit_group::project_state*> commit_group::load_project(core::project_id
   return &projects_.emplace(id, state).first->second;
 }
 
-result<std::optional<core::secret_row>*> commit_group::load_secret(std::string const& key) {
+result<commit_group::touched_secret*> commit_group::load_secret(std::string const& key) {
   auto const known = secrets_.find(key);
   if (known != secrets_.end()) return &known->second;
 
-  std::optional<core::secret_row> found;
-  std::string row;
-  auto const status =
-      context_.store.engine().Get({}, context_.store.in(family::secrets), key, &row);
-  if (!status.ok() && !status.IsNotFound()) return translate(status);
-  if (status.ok()) {
-    auto decoded = core::decode_secret(context_.keys, {family::secrets, key}, row);
-    if (!decoded) return decoded.error();
-    found = std::move(*decoded);
+  touched_secret secret;
+  auto const remembered = context_.memory.secrets.find(key);
+  if (remembered != context_.memory.secrets.end()) {
+    if (remembered->second) secret.row = without_label(*remembered->second);
+  } else {
+    std::string row;
+    auto const status =
+        context_.store.engine().Get({}, context_.store.in(family::secrets), key, &row);
+    if (!status.ok() && !status.IsNotFound()) return translate(status);
+    if (status.ok()) {
+      auto const decoded = core::decode_secret(context_.keys, {family::secrets, key}, row);
+      if (!decoded) return decoded.error();
+      secret.row = without_label(*decoded);
+    }
   }
-  return &secrets_.emplace(key, std::move(found)).first->second;
+  if (secret.row) secret.stored_record_id = secret.row->record_id;
+  return &secrets_.emplace(key, std::move(secret)).first->second;
 }
 
 result<outcome> commit_group::run(core::upsert_secret& asked) {
   core::project_id const& id = asked.permit.project();
   auto const project = load_project(id);
   if (!project) return project.error();
-  std::string const key = core::secret_key_of(id, asked.name);
-  auto const secret = load_secret(key);
-  if (!secret) return secret.error();
-  std::optional<core::secret_row>& existing = **secret;
+  auto const loaded = load_secret(core::secret_key_of(id, asked.name));
+  if (!loaded) return loaded.error();
+  touched_secret& secret = **loaded;
 
-  auto decided = core::decide_upsert((*project)->counters, existing ? &*existing : nullptr,
+  auto decided = core::decide_upsert((*project)->counters, secret.row ? &*secret.row : nullptr,
                                      (*project)->secret_limit, next_moment());
   if (!decided) return decided.error();
-  if (existing) {
-    batch_.Delete(context_.store.in(family::values),
-                  core::value_key_of(id, asked.name, existing->record_id));
-  }
   core::secret_row& row = decided->secret;
   row.record_id = asked.record_id;
   row.last_four = std::move(asked.last_four);
-  batch_.Put(context_.store.in(family::values), core::value_key_of(id, asked.name, row.record_id),
-             asked.sealed_value);
-  batch_.Put(context_.store.in(family::secrets), key,
-             core::encode_secret(context_.keys, {family::secrets, key}, row));
+  core::secret_entry entry{asked.name, row.version, row.created, row.updated, row.last_four.copy()};
+  secret.row = std::move(row);
+  secret.sealed_value = &asked.sealed_value;
+  secret.changed = true;
+  sealed_bytes_ += asked.sealed_value.size();
   (*project)->counters = decided->counters;
   (*project)->changed = true;
-
-  core::secret_entry entry{asked.name, row.version, row.created, row.updated, row.last_four.copy()};
-  existing = std::move(row);
   return outcome(std::move(entry));
 }
 
@@ -125,22 +133,35 @@ result<outcome> commit_group::run(core::remove_secret& asked) {
   core::project_id const& id = asked.permit.project();
   auto const project = load_project(id);
   if (!project) return project.error();
-  std::string const key = core::secret_key_of(id, asked.name);
-  auto const secret = load_secret(key);
-  if (!secret) return secret.error();
-  std::optional<core::secret_row>& existing = **secret;
+  auto const loaded = load_secret(core::secret_key_of(id, asked.name));
+  if (!loaded) return loaded.error();
+  touched_secret& secret = **loaded;
 
   auto const decided =
-      core::decide_remove((*project)->counters, existing ? &*existing : nullptr, next_moment());
+      core::decide_remove((*project)->counters, secret.row ? &*secret.row : nullptr, next_moment());
   if (!decided) return decided.error();
-  if (!existing) return outcome(core::removed{false});
-  batch_.Delete(context_.store.in(family::values),
-                core::value_key_of(id, asked.name, existing->record_id));
-  batch_.Delete(context_.store.in(family::secrets), key);
+  if (!secret.row) return outcome(core::removed{false});
+  secret.row.reset();
+  secret.sealed_value = nullptr;
+  secret.changed = true;
   (*project)->counters = *decided;
   (*project)->changed = true;
-  existing.reset();
   return outcome(core::removed{true});
+}
+
+void commit_group::write_secret(std::string const& key, touched_secret const& secret) {
+  if (secret.stored_record_id) {
+    batch_.Delete(context_.store.in(family::values),
+                  core::value_key_of(key, *secret.stored_record_id));
+  }
+  if (secret.row && secret.sealed_value != nullptr) {
+    batch_.Put(context_.store.in(family::values), core::value_key_of(key, secret.row->record_id),
+               *secret.sealed_value);
+    batch_.Put(context_.store.in(family::secrets), key,
+               core::encode_secret(context_.keys, {family::secrets, key}, *secret.row));
+  } else if (secret.stored_record_id) {
+    batch_.Delete(context_.store.in(family::secrets), key);
+  }
 }
 
 result<outcome> commit_group::run(core::create_project& asked) {
@@ -152,12 +173,13 @@ result<outcome> commit_group::run(core::create_project& asked) {
   batch_.Put(context_.store.in(family::projects), as_slice(asked.id.text()),
              core::encode_project(context_.keys, {family::projects, asked.id.text()}, row));
   core::write_moment const moment = next_moment();
+  std::uint32_t const limit =
+      asked.secret_limit == 0 ? context_.secrets_per_project : asked.secret_limit;
   (*project)->counters = core::counter_row{0, moment.sequence, moment.now};
+  (*project)->secret_limit = limit;
   (*project)->changed = true;
   (*project)->made_or_deleted = true;
-  return outcome(core::project_entry{
-      asked.id, asked.name, 0,
-      asked.secret_limit == 0 ? context_.secrets_per_project : asked.secret_limit, now_, now_});
+  return outcome(core::project_entry{asked.id, asked.name, 0, limit, now_, now_});
 }
 
 result<void> commit_group::remove_rows_of(core::project_id const& id) {
@@ -207,6 +229,7 @@ result<outcome> commit_group::run(core::delete_project& asked) {
   batch_.Delete(context_.store.in(family::projects), as_slice(asked.id.text()));
   batch_.Delete(context_.store.in(family::counters), as_slice(asked.id.text()));
   remove_from_scopes(asked.id);
+  forgets_ = true;
   ++sequence_;
   (*project)->counters.reset();
   (*project)->changed = true;
@@ -240,6 +263,9 @@ result<outcome> commit_group::run(core::revoke_api_key& asked) {
 }
 
 generations::pending commit_group::finish() {
+  for (auto const& [key, secret] : secrets_) {
+    if (secret.changed) write_secret(key, secret);
+  }
   generations::pending changes;
   for (auto const& [id, project] : projects_) {
     if (!project.changed) continue;
@@ -255,6 +281,19 @@ generations::pending commit_group::finish() {
                core::encode_sequence(context_.keys, {family::meta, "sequence"}, sequence_));
   }
   return changes;
+}
+
+void commit_group::remember_in(commit_memory& memory) {
+  constexpr std::size_t projects_max = 8192;
+  constexpr std::size_t secrets_max = 32'768;
+  if (forgets_ || memory.secrets.size() + secrets_.size() > secrets_max) memory.secrets.clear();
+  if (memory.projects.size() + projects_.size() > projects_max) memory.projects.clear();
+  for (auto const& [id, project] : projects_) memory.projects.insert_or_assign(id, project);
+  for (auto& [key, secret] : secrets_) {
+    std::optional<core::secret_row> row;
+    if (secret.row) row = without_label(*secret.row);
+    memory.secrets.insert_or_assign(key, std::move(row));
+  }
 }
 
 }  // namespace tacit::kv

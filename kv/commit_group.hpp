@@ -18,9 +18,25 @@
 
 namespace tacit::kv {
 
+// What the commit thread knows of a project and of a secret without asking the store.
+struct known_project {
+  std::optional<core::counter_row> counters;  // none: no such project
+  std::uint32_t secret_limit = 0;
+};
+using known_projects = std::unordered_map<core::project_id, known_project>;
+// By the secret's key in the store; without labels. None: no such secret.
+using known_secrets = std::unordered_map<std::string, std::optional<core::secret_row>>;
+
+// What earlier groups have read and written. Only the commit thread writes, so it is never stale.
+struct commit_memory {
+  known_projects projects;
+  known_secrets secrets;
+};
+
 // What a group needs to know besides the store.
 struct commit_context {
   database const& store;
+  commit_memory const& memory;
   core::row_keys const& keys;
   std::uint32_t secrets_per_project;        // for projects without a limit of their own
   core::api_key_directory const& api_keys;  // as of the last group
@@ -42,18 +58,20 @@ class commit_group {
   [[nodiscard]] generations::pending finish();
 
   [[nodiscard]] rocksdb::WriteBatch& batch() noexcept { return batch_; }
-  [[nodiscard]] std::size_t bytes() const noexcept { return batch_.GetDataSize(); }
+  // About what the batch will have.
+  [[nodiscard]] std::size_t bytes() const noexcept { return sealed_bytes_; }
   // The last number given out.
   [[nodiscard]] std::uint64_t sequence() const noexcept { return sequence_; }
   // The API keys after this group, when it changed them. Published once the batch is on disk.
   [[nodiscard]] std::shared_ptr<core::api_key_directory> const& new_api_keys() const noexcept {
     return new_api_keys_;
   }
+  // Adds what the group has read and decided to what is known. Call
+  // last, once the batch is on disk.
+  void remember_in(commit_memory& memory);
 
  private:
-  struct project_state {
-    std::optional<core::counter_row> counters;  // none: no such project
-    std::uint32_t secret_limit = 0;
+  struct project_state : known_project {
     bool changed = false;
     bool made_or_deleted = false;
   };
@@ -65,8 +83,18 @@ class commit_group {
   core::result<core::outcome> run(core::create_api_key& asked);
   core::result<core::outcome> run(core::revoke_api_key& asked);
 
+  // A secret as the group leaves it, and what is stored of it until then. Only the last of several
+  // changes is written.
+  struct touched_secret {
+    std::optional<core::secret_row> row;
+    std::optional<std::uint64_t> stored_record_id;
+    std::string const* sealed_value = nullptr;  // of the change that made the row; null: as stored
+    bool changed = false;
+  };
+
   core::result<project_state*> load_project(core::project_id const& id);
-  core::result<std::optional<core::secret_row>*> load_secret(std::string const& key);
+  core::result<touched_secret*> load_secret(std::string const& key);
+  void write_secret(std::string const& key, touched_secret const& secret);
   core::result<void> remove_rows_of(core::project_id const& id);
   void remove_from_scopes(core::project_id const& id);
   void put_api_key(core::api_key_entry const& key);
@@ -77,7 +105,9 @@ class commit_group {
   core::timestamp now_;
   rocksdb::WriteBatch batch_;
   std::unordered_map<core::project_id, project_state> projects_;
-  std::unordered_map<std::string, std::optional<core::secret_row>> secrets_;
+  std::unordered_map<std::string, touched_secret> secrets_;  // by key in the store
+  std::size_t sealed_bytes_ = 0;
+  bool forgets_ = false;  // rows were changed that this group does not know by name
   std::shared_ptr<core::api_key_directory> new_api_keys_;
 };
 

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/wire.hpp"
+#include "kv/store_mark.hpp"
 
 namespace tacit::kv {
 
@@ -93,6 +94,28 @@ rocksdb::ColumnFamilyOptions family_options(std::shared_ptr<rocksdb::Cache> cons
                      "): check the disk and the folder's owner");
 }
 
+[[noreturn]] void fail_newer(std::string const& folder, std::uint32_t format) {
+  throw open_failure("the store " + folder + " has format " + std::to_string(format) +
+                     ", this tacit knows formats up to " + std::to_string(store_format) +
+                     ": use the newer tacit that wrote it");
+}
+
+[[noreturn]] void fail_wrong_key(std::string const& folder) {
+  throw open_failure("the root key is not the one that the store " + folder +
+                     " was made with: give the right one with --key-file");
+}
+
+bool kv_files_exist(std::string const& folder) {
+  struct stat about{};
+  return ::stat((folder + "/CURRENT").c_str(), &about) == 0;
+}
+
+void set_mark(std::string const& folder, store_mark const& mark) {
+  if (write_store_mark(folder, mark)) return;
+  throw open_failure("cannot write the file STORE in " + folder +
+                     ": check that the disk has room and can be written");
+}
+
 }  // namespace
 
 bool store_exists(std::string const& folder) {
@@ -115,7 +138,7 @@ rocksdb::ColumnFamilyHandle* database::in(core::family which) const noexcept {
   return families_[static_cast<std::size_t>(which)];
 }
 
-void database::open_engine() {
+void database::open_engine(open_mode mode) {
   auto const cache = rocksdb::NewLRUCache(block_cache_bytes, 4);
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
   for (char const* const name : family_names) {
@@ -123,53 +146,75 @@ void database::open_engine() {
   }
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* opened = nullptr;
+  auto const options = engine_options(logger_);
   auto const status =
-      rocksdb::DB::Open(engine_options(logger_), folder_, descriptors, &handles, &opened);
+      mode == open_mode::look
+          ? rocksdb::DB::OpenForReadOnly(options, folder_, descriptors, &handles, &opened)
+          : rocksdb::DB::Open(options, folder_, descriptors, &handles, &opened);
   if (!status.ok()) fail(folder_, status);
   engine_.reset(opened);
   for (std::size_t i = 0; i < handles.size(); ++i) families_[i] = handles[i];
 }
 
-void database::check_or_mark(core::key_check const& check) {
-  auto* const meta = in(family::meta);
+// Writes the rows that every store has, when this is the first start.
+void database::write_first_rows(core::key_check const& check) {
+  std::string stored;
+  auto const status = engine_->Get({}, in(family::meta), "check", &stored);
+  if (!status.IsNotFound()) return;
+  std::string format;
+  core::wire_writer(format).number(store_format);
+  rocksdb::WriteBatch batch;
+  batch.Put(in(family::meta), "format", format);
+  batch.Put(in(family::meta), "check",
+            as_slice({reinterpret_cast<char const*>(check.data()), check.size()}));
+  rocksdb::WriteOptions synced;
+  synced.sync = true;
+  auto const written = engine_->Write(synced, &batch);
+  if (!written.ok()) fail(folder_, written);
+}
+
+void database::check_rows(core::key_check const& check) const {
   std::string_view const expected(reinterpret_cast<char const*>(check.data()), check.size());
   std::string stored;
-  auto const status = engine_->Get({}, meta, "check", &stored);
-  if (status.IsNotFound()) {
-    std::string format;
-    core::wire_writer(format).number(store_format);
-    rocksdb::WriteBatch batch;
-    batch.Put(meta, "format", format);
-    batch.Put(meta, "check", as_slice(expected));
-    rocksdb::WriteOptions synced;
-    synced.sync = true;
-    auto const written = engine_->Write(synced, &batch);
-    if (!written.ok()) fail(folder_, written);
-    return;
-  }
+  auto const status = engine_->Get({}, in(family::meta), "check", &stored);
+  if (status.IsNotFound()) fail(folder_, rocksdb::Status::Corruption("rows are missing"));
   if (!status.ok()) fail(folder_, status);
+  if (stored != expected) fail_wrong_key(folder_);
   std::string format;
-  auto const read = engine_->Get({}, meta, "format", &format);
+  auto const read = engine_->Get({}, in(family::meta), "format", &format);
   if (!read.ok()) fail(folder_, read);
   core::wire_reader from(format);
   auto const number = from.number<std::uint32_t>();
   if (!from.done() || number == 0) fail(folder_, rocksdb::Status::Corruption("format"));
-  if (number > store_format) {
-    throw open_failure("the store " + folder_ + " has format " + std::to_string(number) +
-                       ", this tacit knows formats up to " + std::to_string(store_format) +
-                       ": use the newer tacit that wrote it");
-  }
-  if (stored != expected) {
-    throw open_failure("the root key is not the one that the store " + folder_ +
-                       " was made with: give the right one with --key-file");
-  }
+  if (number > store_format) fail_newer(folder_, number);
 }
 
 std::unique_ptr<database> database::open(std::string const& folder, core::key_check const& check,
                                          core::log& log) {
-  std::unique_ptr<database> opened(new database(folder, std::make_shared<engine_log>(log)));
-  opened->open_engine();
-  opened->check_or_mark(check);
+  auto const logger = std::make_shared<engine_log>(log);
+  auto const mark = read_store_mark(folder);
+  if (!mark) fail(folder, rocksdb::Status::Corruption("its mark, the file STORE"));
+  bool made = kv_files_exist(folder);
+  if (std::optional<store_mark> const& known = *mark) {
+    if (known->format > store_format) fail_newer(folder, known->format);
+    if (known->check != check) fail_wrong_key(folder);
+    made = known->made;
+  } else if (!made) {
+    ::mkdir(folder.c_str(), 0700);  // when it is missing; what is wrong with it shows next
+    set_mark(folder, {store_format, check, false});
+  }
+  if (made) {
+    // Opening for real removes files that RocksDB does not know: with a damaged list of files, all
+    // of them. So look first.
+    database looked(folder, logger);
+    looked.open_engine(open_mode::look);
+    looked.check_rows(check);
+  }
+  std::unique_ptr<database> opened(new database(folder, logger));
+  opened->open_engine(open_mode::use);
+  if (!made) opened->write_first_rows(check);
+  opened->check_rows(check);
+  if (!made || !*mark) set_mark(folder, {store_format, check, true});
   return opened;
 }
 

@@ -46,8 +46,10 @@ class database {
 
  private:
   database(std::string folder, std::shared_ptr<rocksdb::Logger> logger);
-  void open_engine();
-  void check_or_mark(core::key_check const& check);
+  enum class open_mode { look, use };  // look: changes nothing, also not the files
+  void open_engine(open_mode mode);
+  void write_first_rows(core::key_check const& check);
+  void check_rows(core::key_check const& check) const;
 
   std::string folder_;
   std::shared_ptr<rocksdb::Logger> logger_;

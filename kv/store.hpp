@@ -98,6 +98,7 @@ class store final : public core::store {
   std::uint32_t secrets_per_project_;
   commit_queue queue_;
   std::uint64_t sequence_ = 0;  // owned by the commit thread
+  commit_memory memory_;        // owned by the commit thread
   generations generations_;
   std::atomic<bool> failed_ = false;  // a write had an unknown outcome
   mutable std::atomic<bool> full_ = false;

@@ -60,7 +60,8 @@ bool store::commit(std::vector<core::change*> const& taken) {
   std::size_t at = 0;
   while (at < taken.size()) {
     auto const directory = api_keys();
-    commit_context const context{*database_, parts_.keys, secrets_per_project_, *directory};
+    commit_context const context{*database_, memory_, parts_.keys, secrets_per_project_,
+                                 *directory};
     commit_group group(context, sequence_, parts_.clock.now());
     std::vector<core::change*> changes;
     bool closed = false;
@@ -112,6 +113,7 @@ bool store::write(commit_group& group, std::vector<core::change*> const& changes
     }
     generations_.end(changed);
     sequence_ = group.sequence();
+    group.remember_in(memory_);
   }
   if (auto const& keys = group.new_api_keys()) publish(keys, *api_keys());
   complete_all(changes);

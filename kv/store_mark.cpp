@@ -1,0 +1,77 @@
+// The file STORE:  magic(8) "tacitst\n"  format(4, little-endian)  check(16)  made(1: 0 or 1)
+#include "kv/store_mark.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "core/wire.hpp"
+
+namespace tacit::kv {
+
+using core::errc;
+using core::result;
+
+namespace {
+
+constexpr std::string_view magic = "tacitst\n";
+
+class open_file {
+ public:
+  open_file(std::string const& path, int flags) : number_(::open(path.c_str(), flags, 0600)) {}
+  ~open_file() {
+    if (number_ >= 0) ::close(number_);
+  }
+  open_file(open_file const&) = delete;
+  open_file& operator=(open_file const&) = delete;
+  [[nodiscard]] int number() const { return number_; }
+
+ private:
+  int number_;
+};
+
+errc translate_errno() { return errno == ENOSPC ? errc::storage_full : errc::unavailable; }
+
+}  // namespace
+
+result<std::optional<store_mark>> read_store_mark(std::string const& folder) {
+  open_file const file(folder + "/STORE", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (file.number() < 0 && errno == ENOENT) return std::optional<store_mark>();
+  if (file.number() < 0) return errc::unavailable;
+  std::string bytes(64, '\0');
+  auto const got = ::read(file.number(), bytes.data(), bytes.size());
+  if (got < 0) return errc::unavailable;
+  bytes.resize(static_cast<std::size_t>(got));
+  core::wire_reader from(bytes);
+  store_mark mark;
+  bool const is_ours = from.take(magic.size()) == magic;
+  mark.format = from.number<std::uint32_t>();
+  from.bytes(std::span(mark.check));
+  auto const made = from.number<std::uint8_t>();
+  mark.made = made == 1;
+  if (!is_ours || !from.done() || made > 1 || mark.format == 0) return errc::corrupt;
+  return std::optional(mark);
+}
+
+result<void> write_store_mark(std::string const& folder, store_mark const& mark) {
+  std::string bytes(magic);
+  core::wire_writer to(bytes);
+  to.number(mark.format);
+  to.bytes(mark.check);
+  to.number(static_cast<std::uint8_t>(mark.made ? 1 : 0));
+  std::string const unfinished = folder + "/STORE.new";
+  {
+    open_file const file(unfinished, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW);
+    if (file.number() < 0) return translate_errno();
+    auto const put = ::write(file.number(), bytes.data(), bytes.size());
+    if (put != static_cast<ssize_t>(bytes.size())) return translate_errno();
+    if (::fsync(file.number()) != 0) return translate_errno();
+  }
+  if (::rename(unfinished.c_str(), (folder + "/STORE").c_str()) != 0) return translate_errno();
+  open_file const open_folder(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (open_folder.number() < 0 || ::fsync(open_folder.number()) != 0) return translate_errno();
+  return {};
+}
+
+}  // namespace tacit::kv

@@ -47,6 +47,14 @@ api_address parse_url(std::string_view url) {
           std::string(path) + std::string(path.ends_with(base) ? "" : base), ""};
 }
 
+std::vector<refused_field> read_details(json_node error) {
+  std::vector<refused_field> details;
+  for (json_node const one : error["details"].items()) {
+    details.push_back({std::string(one["field"].text()), std::string(one["issue"].text())});
+  }
+  return details;
+}
+
 }  // namespace
 
 api_address find_api(api_flags const& flags, surroundings const& around) {
@@ -94,10 +102,11 @@ json_document ask_api(api_flags const& flags, api_question const& question) {
     throw cli_error(exit_failed, "unexpected answer (status " + std::to_string(answer->status) +
                                      ") from " + address.shown + ": is that a tacit server?");
   }
+  bool const local = std::holds_alternative<net::unix_endpoint>(address.endpoint);
   throw cli_error(exit_failed,
                   explain_refusal({answer->status, std::string(error["code"].text()),
                                    std::string(error["message"].text()), answer->request_id,
-                                   answer->retry_after, address.token.empty()},
+                                   answer->retry_after, local, address.shown, read_details(error)},
                                   question));
 }
 

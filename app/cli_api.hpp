@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "app/cli_json.hpp"
 #include "app/settings.hpp"
@@ -37,6 +38,12 @@ struct api_question {
   std::string name;
 };
 
+// One of error.details: what is wrong with a field of the request.
+struct refused_field {
+  std::string field;
+  std::string issue;
+};
+
 // An answer that is not 2xx, as explain_refusal() needs it.
 struct api_refusal {
   unsigned status = 0;
@@ -45,6 +52,8 @@ struct api_refusal {
   std::string request_id;
   std::string retry_after;
   bool local = false;  // over the socket
+  std::string at{};    // the URL or the socket's path
+  std::vector<refused_field> details{};
 };
 
 // One line: what is wrong, and the next step.

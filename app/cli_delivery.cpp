@@ -59,8 +59,9 @@ socket_answer ask_keeper(std::vector<std::string> const& sockets, std::string co
     if (!leads_on(answer.error())) break;
   }
   refuse("unavailable: cannot reach the keeper (" + tried +
-         "); is the server running? Name its "
-         "folder with --data DIR, or the socket's with --run-dir DIR");
+         "); is the server running? Name its folder with --data DIR or TACIT_DATA_DIR (a data_dir "
+         "set in a settings file must be given so too), or the socket's with --run-dir DIR or "
+         "TACIT_RUN_DIR");
 }
 
 [[noreturn]] void refuse_answer(socket_answer const& from, std::string const& project) {
@@ -94,17 +95,18 @@ void say_withheld(std::vector<std::string_view> const& names) {
 std::vector<std::string> keeper_sockets(delivery_arguments const& from,
                                         surroundings const& around) {
   auto const socket_in = [](std::string const& folder) { return folder + "/keeper.sock"; };
-  auto const named = around.variables.find("TACIT_RUN_DIR");
-  if (from.run_dir) return {socket_in(*from.run_dir)};
-  if (named != around.variables.end() && !named->second.empty()) {
-    return {socket_in(named->second)};
-  }
+  auto const variable = [&](std::string_view name) {
+    auto const found = around.variables.find(name);
+    return found == around.variables.end() ? std::string() : found->second;
+  };
+  std::string const run_dir = from.run_dir.value_or(variable("TACIT_RUN_DIR"));
+  if (from.run_dir || !run_dir.empty()) return {socket_in(run_dir)};
+  bool const is_named = from.data_dir || !variable("TACIT_DATA_DIR").empty();
   std::vector<std::string> sockets;
-  bool const has_default = from.data_dir || around.root || !around.home.empty();
-  if (has_default || around.variables.contains("TACIT_DATA_DIR")) {
+  if (is_named || around.root || !around.home.empty()) {
     sockets.push_back(socket_in(find_data_dir(from.data_dir, around) + "/run"));
   }
-  sockets.push_back(socket_in(std::string(system_run_dir)));
+  if (!is_named) sockets.push_back(socket_in(std::string(system_run_dir)));
   return sockets;
 }
 

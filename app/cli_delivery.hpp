@@ -21,7 +21,8 @@ struct delivered {
   std::vector<std::string_view> withheld;
 };
 
-// The sockets to try in turn: --run-dir or $TACIT_RUN_DIR alone, else <data_dir>/run, then
+// The sockets to try in turn. A server that is named is the only one: --run-dir or $TACIT_RUN_DIR,
+// else <data_dir>/run of --data or $TACIT_DATA_DIR. Else <data_dir>/run of the default, then
 // /run/tacit. Only a socket that is not there, or that cannot be reached, leads to the next.
 [[nodiscard]] std::vector<std::string> keeper_sockets(delivery_arguments const& from,
                                                       surroundings const& around);

@@ -1,5 +1,6 @@
 #include <netdb.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -27,14 +28,63 @@ std::string unauthorized(api_refusal const& refusal) {
          "make one with: tacit key create NAME";
 }
 
+// A URL with a wrong path is answered as what is absent, so that the message names it.
 std::string not_found(api_question const& question, api_refusal const& refusal) {
+  std::string const where = refusal.local ? "" : " at " + refusal.at;
   if (question.target.starts_with("/api-keys/")) {
-    return "no API key has the id " + question.name + "; see what there is with: tacit key list";
+    return "no API key has the id " + question.name + where +
+           "; see what there is with: tacit key list";
   }
-  if (question.project.empty()) return "not found: " + shown(refusal.message);
-  return "no project " + question.project +
+  if (question.target == "/projects" || question.target == "/api-keys") {
+    return "there is no tacit API at " + refusal.at +
+           (refusal.local ? "" : "; TACIT_URL is the server's address, as http://HOST:PORT");
+  }
+  return "no project " + question.project + where +
          (refusal.local ? "" : ", or the API key may not see it") +
          "; see what there is with: tacit project list";
+}
+
+// What to do about a field, "" when the issue says all.
+std::string next_step(std::string const& field, api_question const& question,
+                      api_refusal const& refusal) {
+  if (field == "projects") return "see: tacit project list";
+  if (field == "secretLimit") return "give another one with --limit";
+  if (field == "expiresAt") return "give another one with --expires";
+  if (field == "id" && question.target.starts_with("/api-keys/")) {
+    return "revoke it with another API key, or on the server's machine without TACIT_URL and "
+           "TACIT_TOKEN";
+  }
+  if (field == "name" && refusal.code == "CONFLICT") {
+    return "revoke one that is not used, see: tacit key list";
+  }
+  return "";
+}
+
+// "FIELD ISSUE" of all that is wrong, then what to do; "" when the server told no details.
+std::string refused_fields(api_question const& question, api_refusal const& refusal) {
+  std::string line;
+  std::vector<std::string> steps;
+  for (refused_field const& one : refusal.details) {
+    if (one.field.empty() && one.issue.empty()) continue;
+    line += (line.empty() ? "" : "; ") + shown(one.field) + " " + shown(one.issue);
+    std::string const step = next_step(one.field, question, refusal);
+    bool const is_new = std::find(steps.begin(), steps.end(), step) == steps.end();
+    if (!step.empty() && is_new) steps.push_back(step);
+  }
+  for (std::string const& step : steps) line += "; " + step;
+  return line;
+}
+
+std::string conflict(api_question const& question, api_refusal const& refusal) {
+  if (question.target == "/projects" && !question.project.empty()) {
+    return "the project id " + question.project + " is taken; give another one with --id";
+  }
+  std::string const fields = refused_fields(question, refusal);
+  if (!fields.empty()) return "the server refused: " + fields;
+  if (question.target == "/api-keys") {
+    return "the server holds as many API keys as it can; " + next_step("name", question, refusal);
+  }
+  return "the server refused: " + shown(refusal.message);
 }
 
 std::string forbidden(api_refusal const& refusal) {
@@ -66,8 +116,8 @@ std::string unreachable_socket(net::client_failure const& failure, api_address c
   std::string const fault = failure.reason == ENOENT ? "there is no " : "nobody answers at ";
   return fault + path + ": is the server running, with the folder " + data +
          "? Start it with: tacit serve --data " + data +
-         ", or name its folder with --data DIR, "
-         "or set TACIT_URL and TACIT_TOKEN";
+         ", or name its folder with --data DIR or TACIT_DATA_DIR (a data_dir set in a settings "
+         "file must be given so too), or set TACIT_URL and TACIT_TOKEN";
 }
 
 }  // namespace
@@ -82,9 +132,7 @@ std::string explain_refusal(api_refusal const& refusal, api_question const& ques
            "remove one that is not used with: tacit secret rm NAME --project " +
            question.project;
   }
-  if (refusal.code == "CONFLICT") {
-    return "the project id " + question.project + " is taken; give another one with --id";
-  }
+  if (refusal.code == "CONFLICT") return conflict(question, refusal);
   if (refusal.status == 429) return "too many requests; " + try_again(refusal);
   if (refusal.status == 507) {
     return "the server's disk is full; free some space there" + unknown_outcome(question);
@@ -96,6 +144,8 @@ std::string explain_refusal(api_refusal const& refusal, api_question const& ques
     return with_request_id("the server failed; its log says why", refusal) +
            unknown_outcome(question);
   }
+  std::string const fields = refused_fields(question, refusal);
+  if (!fields.empty()) return "the server refused: " + fields;
   return with_request_id("the server refused: " + shown(refusal.message), refusal);
 }
 

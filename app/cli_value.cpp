@@ -86,7 +86,8 @@ core::secret_buffer read_value(value_source const& source, std::string const& na
   } else if (source.variable) {
     whole = read_variable(*source.variable, around, value);
   } else if (terminal) {
-    say("type or paste the value of " + name + " (it is not shown), then Enter and Ctrl-D");
+    say("type or paste the value of " + name +
+        " (it is not shown), then press Ctrl-D; one Enter right before it is dropped");
     whole = read_hidden(value);
   } else {
     whole = read_all(STDIN_FILENO, value, "stdin");

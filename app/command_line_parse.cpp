@@ -1,5 +1,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 #include <memory>
 
 #include "app/cli_commands.hpp"
@@ -7,10 +8,27 @@
 #include "app/cli_output.hpp"
 #include "app/command_line.hpp"
 #include "app/startup.hpp"
+#include "core/limits.hpp"
 
 namespace tacit::app {
 
 namespace {
+
+// What is wrong with an argument, "" when nothing is; the text goes behind the flag's name and does
+// not repeat the argument.
+std::string limit_fault(std::string const& text) {
+  std::uint32_t number = 0;  // the range is the server's to refuse
+  char const* const end = text.data() + text.size();
+  auto const [stop, fault] = std::from_chars(text.data(), end, number);
+  bool const octal = text.size() > 1 && text.front() == '0';  // to CLI11
+  if (fault == std::errc() && stop == end && !octal) return "";
+  return "takes a whole number from 1 to " + std::to_string(core::limits::secrets_per_project_max);
+}
+
+std::string format_fault(std::string const& text) {
+  bool const known = text == "json" || text == "null" || text == "shell";
+  return known ? "" : "takes one of json,null,shell";
+}
 
 std::string path_of(CLI::App const& app) {
   std::string path = app.get_name();
@@ -51,7 +69,7 @@ class command_line {
     root_.set_help_flag("-h,--help", "Print this help");
     root_.formatter(std::make_shared<plain_help>());
     root_.footer(
-        "Each command has its own help: tacit COMMAND --help\n\n"
+        "Each command has its own help: tacit COMMAND --help, or: tacit help COMMAND\n\n"
         "First steps:\n"
         "  tacit serve &\n"
         "  tacit project create Demo --id demo\n"
@@ -81,6 +99,21 @@ class command_line {
     }
     if (run_->parsed() && command_.empty()) throw cli_error(exit_wrong_usage, command_missing());
     return chosen_;
+  }
+
+  // names are the command and subcommand whose help is asked for; none: the program's.
+  command_action help(std::vector<std::string> const& names) {
+    CLI::App* at = &root_;
+    for (std::string const& name : names) {
+      auto const found =
+          at->get_subcommands([&](CLI::App const* one) { return one->get_name() == name; });
+      if (found.empty()) {
+        throw cli_error(exit_wrong_usage,
+                        unknown_command(name) + "; see: " + path_of(*at) + " --help");
+      }
+      at = found.front();
+    }
+    return print(at->help());
   }
 
  private:
@@ -152,7 +185,8 @@ class command_line {
     create->add_option("--id", project_create_.id, "What programs call it (else a UUID)")
         ->type_name("ID");
     create->add_option("--limit", project_create_.limit, "The most secrets that it holds")
-        ->type_name("N");
+        ->type_name("N")
+        ->check(limit_fault);
     add_api_flags(create, project_create_.api);
     add_api_flags(command(projects, "list", "List the projects", "tacit project list",
                           [given = &id_.api] { return list_projects(*given); }),
@@ -255,7 +289,7 @@ class command_line {
     env->add_option("--format", format_, "json, null (KEY=VALUE and a NUL each), shell (export)")
         ->required()
         ->type_name("FORMAT")
-        ->check(CLI::IsMember({"json", "null", "shell"}).name(""));
+        ->check(format_fault);
   }
 
   env_format format() const {
@@ -305,9 +339,7 @@ class command_line {
     });
     bool const is_group = !at.get_subcommands(nullptr).empty();
     if (flag != rest.end()) return "unknown flag " + shown(flag->substr(0, flag->find('=')));
-    if (is_group && !rest.empty()) {
-      return is_word(rest.front()) ? "unknown command " + rest.front() : "unknown command";
-    }
+    if (is_group && !rest.empty()) return unknown_command(rest.front());
     if (is_group) return "a command is missing";
     if (&at == set_ && !rest.empty()) {
       return "a value is never an argument, where ps and the shell's history show it: pipe it in, "
@@ -315,7 +347,26 @@ class command_line {
     }
     if (&at == run_ && !rest.empty()) return command_missing();
     if (!rest.empty()) return "too many arguments";
-    return fault.what();
+    return reason_of(at, fault);
+  }
+
+  // CLI11's own words, but where they would repeat the argument.
+  static std::string reason_of(CLI::App const& at, CLI::ParseError const& fault) {
+    std::string text = fault.what();
+    if (dynamic_cast<CLI::ValidationError const*>(&fault) != nullptr) {  // "FLAG: FAULT"
+      std::size_t const colon = text.find(':');
+      return colon == std::string::npos ? text : text.erase(colon, 1);
+    }
+    if (dynamic_cast<CLI::ConversionError const*>(&fault) == nullptr) return text;
+    for (CLI::Option const* const option : at.get_options()) {
+      bool const meant = text.starts_with("Could not convert: " + option->get_name() + " = ");
+      if (meant) return option->get_name() + " takes no value";
+    }
+    return "a flag has a value that it does not take";
+  }
+
+  static std::string unknown_command(std::string const& name) {
+    return is_word(name) ? "unknown command " + name : "unknown command";
   }
 
   static std::string command_missing() {
@@ -349,9 +400,14 @@ class command_line {
 }  // namespace
 
 command_action parse_command_line(std::vector<std::string> arguments) {
-  if (arguments.size() == 1 && arguments.front() == "help") arguments.front() = "--help";
   auto const parsed = std::make_shared<command_line>();
-  command_action act = parsed->parse(std::move(arguments));
+  bool const asks_help = !arguments.empty() && arguments.front() == "help";
+  if (asks_help) {
+    std::erase_if(arguments, [](std::string const& word) {
+      return word == "help" || word == "--help" || word == "-h";
+    });
+  }
+  command_action act = asks_help ? parsed->help(arguments) : parsed->parse(std::move(arguments));
   return [parsed, act = std::move(act)] { return act(); };
 }
 

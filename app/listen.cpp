@@ -91,14 +91,18 @@ std::vector<open_listener> open_tcp_listeners(std::vector<std::string> const& li
   return opened;
 }
 
+void check_socket_path(std::string const& path) {
+  constexpr std::size_t path_bytes_max = sizeof(sockaddr_un::sun_path) - 1;
+  if (path.size() <= path_bytes_max) return;
+  throw startup_error("the path of the socket " + path + " is longer than " +
+                      std::to_string(path_bytes_max) +
+                      " bytes, the most that Linux takes: use a shorter folder");
+}
+
 descriptor open_unix_listener(std::string const& path, unsigned mode) {
+  check_socket_path(path);
   sockaddr_un at{};
   at.sun_family = AF_UNIX;
-  if (path.size() >= sizeof at.sun_path) {
-    throw startup_error("the path of the socket " + path + " is longer than " +
-                        std::to_string(sizeof at.sun_path - 1) +
-                        " bytes, the most that Linux takes: use a shorter folder");
-  }
   std::memcpy(at.sun_path, path.c_str(), path.size() + 1);
   descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   ::unlink(path.c_str());

@@ -17,6 +17,9 @@ struct open_listener {
 // startup_error: taken, not ours, not allowed.
 [[nodiscard]] std::vector<open_listener> open_tcp_listeners(std::vector<std::string> const& listen);
 
+// Throws startup_error when Linux has no room for the path of a Unix socket.
+void check_socket_path(std::string const& path);
+
 // Replaces what lies there: whoever calls holds the lock of the folder. Throws startup_error.
 [[nodiscard]] descriptor open_unix_listener(std::string const& path, unsigned mode);
 

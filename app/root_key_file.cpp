@@ -71,7 +71,8 @@ core::root_key make_key(std::string const& file) {
 }  // namespace
 
 loaded_root_key load_or_make_root_key(root_key_source const& source) {
-  descriptor const open(::open(source.file.c_str(), O_RDONLY | O_CLOEXEC));
+  // Not blocking: what lies there may be no file.
+  descriptor const open(::open(source.file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (open.is_open()) return {read_key(open, source.file), false};
   if (errno != ENOENT) fail("open", source.file, errno);
   if (kv::store_exists(source.store_folder)) {

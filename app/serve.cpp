@@ -176,6 +176,8 @@ int run_serve(settings const& configured) {
   std::optional<account> user;
   if (::geteuid() == 0) user = find_account(configured.api_user);
   core::delivery_policy const policy = policy_of(configured);
+  check_socket_path(api_socket_path(store_folder(configured)));
+  check_socket_path(keeper_socket_path(configured));
   descriptor lock = lock_data_folder(configured);
   std::vector<std::string> urls;
   api_child api;

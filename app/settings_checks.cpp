@@ -1,5 +1,7 @@
 #include <arpa/inet.h>
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "app/settings_table.hpp"
@@ -24,6 +26,12 @@ bool is_address(std::string const& text) {
   return inet_pton(AF_INET, text.c_str(), bytes) == 1;
 }
 
+bool is_in_a_unit_name(char c) {
+  constexpr std::string_view others = ":-_.\\@";
+  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+         others.find(c) != others.npos;
+}
+
 }  // namespace
 
 std::string listen_fault(std::string const& text) {
@@ -43,6 +51,24 @@ std::string project_id_fault(std::string const& text) {
 std::string secret_name_fault(std::string const& text) {
   if (core::secret_name::parse(text)) return "";
   return "must be a name of 1 to 64 capitals, digits and _, a capital first";
+}
+
+std::string unit_fault(std::string const& text) {
+  constexpr std::size_t unit_bytes_max = 255;  // systemd's
+  constexpr std::array<std::string_view, 2> kinds{".service", ".scope"};
+  if (text.size() > unit_bytes_max) {
+    return "must be a systemd unit, whose name has " + std::to_string(unit_bytes_max) +
+           " characters at most";
+  }
+  if (!std::all_of(text.begin(), text.end(), is_in_a_unit_name)) {
+    return "must be a systemd unit, whose name has letters, digits and : - _ . \\ @ only";
+  }
+  bool const runs_processes = std::any_of(kinds.begin(), kinds.end(), [&](std::string_view kind) {
+    return text.size() > kind.size() && text.ends_with(kind);
+  });
+  if (runs_processes) return "";
+  return "must end in .service or .scope, as app.service: processes run in no other kind of "
+         "systemd unit, so that another would fit nobody";
 }
 
 }  // namespace tacit::app

@@ -106,19 +106,6 @@ class settings_file {
     return allowed;
   }
 
-  static std::string unit_fault(std::string const& text) {
-    constexpr std::string_view others = ":-_.\\@";
-    constexpr std::array<std::string_view, 4> kinds{".service", ".scope", ".slice", ".socket"};
-    bool const named = std::any_of(kinds.begin(), kinds.end(), [&](std::string_view kind) {
-      return text.size() > kind.size() && text.ends_with(kind);
-    });
-    bool const plain = std::all_of(text.begin(), text.end(), [&](char c) {
-      return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-             others.find(c) != others.npos;
-    });
-    return named && plain && text.size() < 256 ? "" : "must be a systemd unit, as app.service";
-  }
-
   std::string text_of(toml::node const& node, std::string const& member, text_check check) const {
     auto const* const text = node.as_string();
     std::string const fault =

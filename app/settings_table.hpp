@@ -53,9 +53,11 @@ void apply_settings_text(std::string_view toml, std::string const& file, surroun
 // Reads the file and applies it. Throws startup_error.
 void apply_settings_file(std::string const& file, surroundings const& around, settings& into);
 
-// What is wrong with an address to listen on, a project id, a secret's name; "" when nothing is.
+// What is wrong with an address to listen on, a project id, a secret's name, a systemd unit that a
+// process can run in; "" when nothing is.
 [[nodiscard]] std::string listen_fault(std::string const& text);
 [[nodiscard]] std::string project_id_fault(std::string const& text);
 [[nodiscard]] std::string secret_name_fault(std::string const& text);
+[[nodiscard]] std::string unit_fault(std::string const& text);
 
 }  // namespace tacit::app

@@ -25,7 +25,11 @@ using core::result;
 
 namespace {
 
-constexpr std::size_t sessions_max = 4096;
+using stream = asio::local::stream_protocol::socket;
+
+constexpr std::size_t sessions_per_uid_max = 2048;
+constexpr std::size_t strangers_max = 256;  // peers that may read nothing, of all uids
+constexpr std::chrono::seconds stranger_seconds_max{2};
 constexpr std::chrono::seconds session_seconds_max{60};
 constexpr std::chrono::seconds drain_seconds_max{5};
 constexpr framing_limits request_limits{core::limits::head_bytes_max, 0};
@@ -46,6 +50,7 @@ std::optional<std::string_view> project_of(std::string_view target) {
 struct delivery_reply {
   std::string head;
   core::secret_buffer body{0};
+  unsigned status = 0;
   bool keep_alive = true;
 };
 
@@ -62,6 +67,7 @@ std::string make_request_id(request_head const* head) {
 delivery_reply reply_with(answer_head head, core::secret_buffer body) {
   delivery_reply reply;
   reply.keep_alive = head.keep_alive;
+  reply.status = head.status;
   append_answer_head(reply.head, head, format_http_date(now_of_day()), body.size());
   if (head.has_body) reply.body = std::move(body);
   return reply;
@@ -96,8 +102,7 @@ result<core::project_id> admit(core::delivery_policy const& policy, core::delive
 }
 
 asio::awaitable<delivery_reply> answer(delivery_parts const& parts, core::delivery_peer const& peer,
-                                       request_head const& request) {
-  std::string const request_id = make_request_id(&request);
+                                       request_head const& request, std::string_view request_id) {
   answer_head head;
   head.request_id = request_id;
   head.keep_alive = request.keep_alive;
@@ -118,16 +123,55 @@ asio::awaitable<delivery_reply> answer(delivery_parts const& parts, core::delive
   auto body = make_delivery_body(parts.keys, parts.policy, *project, *set);
   if (!body) {
     parts.log.write(core::severity::error, "a stored value does not open: nothing is delivered",
-                    {{"project", project->text()}});
+                    {{"project", project->text()}, {"request_id", request_id}});
     head.version.reset();
     co_return reply_error(head, errc::unavailable);
   }
-  parts.log.write(core::severity::info, "delivered",
-                  {{"project", project->text()},
-                   {"uid", static_cast<std::int64_t>(peer.uid)},
-                   {"revision", static_cast<std::int64_t>(set->revision)}});
   co_return reply_with(head, std::move(*body));
 }
+
+delivery_reply refuse(errc why, std::string_view request_id) {
+  answer_head head;
+  head.request_id = request_id;
+  head.keep_alive = false;
+  return reply_error(head, why);
+}
+
+asio::awaitable<bool> send(stream& to, delivery_reply const& reply) {
+  error_code error;
+  std::array<asio::const_buffer, 2> const parts{asio::buffer(reply.head),
+                                                asio::buffer(reply.body.reveal())};
+  auto token = asio::redirect_error(asio::use_awaitable, error);
+  co_await asio::async_write(to, parts, token);
+  co_return !error;
+}
+
+// Reads what the peer still sends until it closes or the deadline closes for it, so that it sees
+// the answer before the end.
+asio::awaitable<void> linger(stream& with) {
+  error_code error;
+  with.shutdown(asio::socket_base::shutdown_send, error);
+  std::array<char, 1024> ignored;
+  while (!error) {
+    auto token = asio::redirect_error(asio::use_awaitable, error);
+    co_await with.async_read_some(asio::buffer(ignored), token);
+  }
+}
+
+// A session lasts this long at most. Closes the socket then; the socket outlives it.
+class session_deadline {
+ public:
+  session_deadline(asio::io_context& context, stream& one, std::chrono::seconds at_most)
+      : timer_(context, at_most) {
+    timer_.async_wait([&one](error_code cancelled) {
+      error_code ignored;
+      if (!cancelled) one.close(ignored);
+    });
+  }
+
+ private:
+  asio::steady_timer timer_;
+};
 
 }  // namespace
 
@@ -149,7 +193,7 @@ asio::awaitable<void> delivery::run() {
   while (!stopping_) {
     error_code error;
     auto token = asio::redirect_error(asio::use_awaitable, error);
-    socket accepted = co_await acceptor_.async_accept(token);
+    stream accepted = co_await acceptor_.async_accept(token);
     if (stopping_) break;
     if (error) {
       // Out of descriptors, most likely: others end, then there are some.
@@ -157,13 +201,16 @@ asio::awaitable<void> delivery::run() {
       co_await last_ended_.async_wait(token);
       continue;
     }
-    if (sessions_ >= sessions_max) continue;  // closes it
+    auto const peer = find_peer(accepted.native_handle(), parts_.policy.asks_for_unit());
+    if (!peer || !take_place(*peer)) continue;  // closes it
     ++sessions_;
-    asio::co_spawn(context_, serve(std::move(accepted)), [this](std::exception_ptr failed) {
-      --sessions_;
-      last_ended_.cancel();
-      if (failed) std::rethrow_exception(failed);
-    });
+    asio::co_spawn(context_, serve(std::move(accepted), *peer),
+                   [this, peer = *peer](std::exception_ptr failed) {
+                     --sessions_;
+                     leave_place(peer);
+                     last_ended_.cancel();
+                     if (failed) std::rethrow_exception(failed);
+                   });
   }
   auto const until = std::chrono::steady_clock::now() + drain_seconds_max;
   while (sessions_ > 0 && std::chrono::steady_clock::now() < until) {
@@ -174,19 +221,51 @@ asio::awaitable<void> delivery::run() {
   }
 }
 
-asio::awaitable<void> delivery::serve(socket accepted) {
+bool delivery::take_place(core::delivery_peer const& peer) {
+  if (!parts_.policy.may_read_any(peer)) {
+    if (strangers_ >= strangers_max) return false;
+    ++strangers_;
+    return true;
+  }
+  std::size_t& taken = sessions_by_uid_[peer.uid];
+  if (taken >= sessions_per_uid_max) return false;
+  ++taken;
+  return true;
+}
+
+void delivery::leave_place(core::delivery_peer const& peer) {
+  if (!parts_.policy.may_read_any(peer)) {
+    --strangers_;
+  } else if (--sessions_by_uid_[peer.uid] == 0) {
+    sessions_by_uid_.erase(peer.uid);
+  }
+}
+
+void delivery::log_answer(core::delivery_peer const& peer, request_head const* head,
+                          unsigned status, std::string_view request_id) const {
+  // Only what exists is named: what a client makes up may be anything, also a value.
+  bool const exists = status == 200 || status == 304;
+  auto const named = head == nullptr || !exists ? std::nullopt : project_of(head->target);
+  auto const project = named ? core::project_id::parse(*named) : errc::not_found;
+  parts_.log.write(core::severity::info, "delivery",
+                   {{"project", project ? project->text() : ""},
+                    {"uid", static_cast<std::int64_t>(peer.uid)},
+                    {"status", static_cast<std::int64_t>(status)},
+                    {"request_id", request_id}});
+}
+
+asio::awaitable<void> delivery::serve(stream accepted, core::delivery_peer peer) {
   // The peer decides, before anything that it sent is looked at.
-  auto const peer = find_peer(accepted.native_handle(), parts_.policy.asks_for_unit());
-  bool const known = peer && parts_.policy.may_read_any(*peer);
-
-  asio::steady_timer deadline(context_);
-  deadline.expires_after(session_seconds_max);
-  auto const give_up = [&accepted](error_code cancelled) {
-    error_code ignored;
-    if (!cancelled) accepted.close(ignored);
-  };
-  deadline.async_wait(give_up);
-
+  if (!parts_.policy.may_read_any(peer)) {
+    session_deadline const deadline(context_, accepted, stranger_seconds_max);
+    std::string const request_id = make_request_id(nullptr);
+    delivery_reply const reply = refuse(errc::forbidden, request_id);
+    log_answer(peer, nullptr, reply.status, request_id);
+    bool const told = co_await send(accepted, reply);
+    if (told) co_await linger(accepted);
+    co_return;
+  }
+  session_deadline const deadline(context_, accepted, session_seconds_max);
   std::string input;
   std::array<char, 4096> chunk;
   bool keep_alive = true;
@@ -201,27 +280,19 @@ asio::awaitable<void> delivery::serve(socket accepted) {
       input.append(chunk.data(), got);
       continue;
     }
+    std::string const request_id = make_request_id(head ? &*head : nullptr);
     delivery_reply reply;
-    std::string const own_id = make_request_id(nullptr);
-    answer_head refusal;
-    refusal.request_id = own_id;
-    refusal.keep_alive = false;
-    if (!known) {
-      reply = reply_error(refusal, errc::forbidden);
-    } else if (!head) {
-      reply = reply_error(refusal, parsed.error());
+    if (head) {
+      reply = co_await answer(parts_, peer, *head, request_id);
     } else {
-      reply = co_await answer(parts_, *peer, *head);
-      input.erase(0, head->head_bytes);
+      reply = refuse(parsed.error(), request_id);
     }
-    error_code error;
-    std::array<asio::const_buffer, 2> const parts{asio::buffer(reply.head),
-                                                  asio::buffer(reply.body.reveal())};
-    auto token = asio::redirect_error(asio::use_awaitable, error);
-    co_await asio::async_write(accepted, parts, token);
-    keep_alive = reply.keep_alive && !error;
+    log_answer(peer, head ? &*head : nullptr, reply.status, request_id);
+    bool const sent = co_await send(accepted, reply);
+    keep_alive = sent && reply.keep_alive;
+    if (head) input.erase(0, head->head_bytes);
+    if (sent && !keep_alive) co_await linger(accepted);
   }
-  deadline.cancel();
 }
 
 }  // namespace tacit::net

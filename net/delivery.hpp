@@ -12,10 +12,14 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <unordered_map>
 
 #include "core/crypto.hpp"
 #include "core/delivery_policy.hpp"
 #include "core/log.hpp"
+#include "net/framing.hpp"
 #include "net/keeper_channel.hpp"
 
 namespace tacit::net {
@@ -39,13 +43,23 @@ class delivery {
   void stop();
 
  private:
-  using socket = boost::asio::local::stream_protocol::socket;
-  boost::asio::awaitable<void> serve(socket accepted);
+  using stream = boost::asio::local::stream_protocol::socket;
+
+  boost::asio::awaitable<void> serve(stream accepted, core::delivery_peer peer);
+  // A session takes one of its uid's places, or one of those for peers that may read nothing: no
+  // user can take them all.
+  [[nodiscard]] bool take_place(core::delivery_peer const& peer);
+  void leave_place(core::delivery_peer const& peer);
+  // `head` is null when none was looked at.
+  void log_answer(core::delivery_peer const& peer, request_head const* head, unsigned status,
+                  std::string_view request_id) const;
 
   boost::asio::io_context& context_;
   boost::asio::local::stream_protocol::acceptor acceptor_;
   delivery_parts parts_;
   std::size_t sessions_ = 0;
+  std::size_t strangers_ = 0;
+  std::unordered_map<std::uint32_t, std::size_t> sessions_by_uid_;
   boost::asio::steady_timer last_ended_;
   bool stopping_ = false;
 };

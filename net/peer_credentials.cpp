@@ -66,8 +66,8 @@ std::string unit_of_cgroup(std::string_view cgroup_file) {
   if (line == std::string_view::npos) return {};
   std::string_view path = cgroup_file.substr(cgroup_file.find("0::", line) + 3);
   path = path.substr(0, path.find('\n'));
-  // What lies below the unit is the unit's own to name, and so is everything below a user's manager:
-  // the first part that is no slice counts, as in systemd's cg_path_get_unit.
+  // What lies below the unit is the unit's own to name, and so is everything below a user's
+  // manager: the first part that is no slice counts, as in systemd's cg_path_get_unit.
   while (path.starts_with('/')) {
     path.remove_prefix(1);
     std::string_view const part = path.substr(0, path.find('/'));

@@ -69,19 +69,19 @@ std::optional<captured> match(std::string_view pattern, std::string_view path) {
 
 routing find_route(method verb, std::string_view target) noexcept {
   std::string_view const path = target.substr(0, target.find('?'));
-  std::string_view allowed;
+  wrong_method other;
   for (row const& one : rows) {
     auto const found = match(one.path, path);
     if (!found) continue;
     if (one.verb != verb) {
-      allowed = one.allowed;
+      other = {one.allowed, one.path};
       continue;
     }
     route to{one.to, found->pieces[0], found->pieces[1]};
     if (one.to == endpoint::revoke_api_key) to.name = found->pieces[0];
     return to;
   }
-  if (!allowed.empty()) return wrong_method{allowed};
+  if (!other.allowed.empty()) return other;
   return unknown_route{};
 }
 

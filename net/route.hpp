@@ -37,6 +37,7 @@ struct route {
 // A known path asked for with another method.
 struct wrong_method {
   std::string_view allowed;  // for the Allow field: "GET, POST"
+  std::string_view pattern;  // of the path, for the log
 };
 
 struct unknown_route {};

@@ -42,13 +42,10 @@ void service::grow_old() noexcept { sealer_.forget_if_old(boot_milliseconds()); 
 
 std::string_view service::make_request_id() {
   constexpr std::string_view alphabet = "0123456789abcdefghijklmnopqrstuv";
-  constexpr std::size_t chars = 26;  // 130 bits
-  if (random_used_ + chars > random_.size()) {
-    core::fill_random(random_);
-    random_used_ = 0;
-  }
-  request_id_.resize(chars);
-  for (char& c : request_id_) c = alphabet[random_[random_used_++] % alphabet.size()];
+  std::array<unsigned char, 26> random;  // 130 bits
+  core::fill_nonce(random);
+  request_id_.clear();
+  for (unsigned char const byte : random) request_id_.push_back(alphabet[byte % alphabet.size()]);
   return request_id_;
 }
 
@@ -173,6 +170,7 @@ handled service::handle(request_head const& head, std::string_view body, peer co
   routing const routed = find_route(head.verb, head.target);
   if (auto const* const wrong = std::get_if<wrong_method>(&routed)) {
     x.answer.allowed = wrong->allowed;
+    x.record.route = wrong->pattern;
     answer_error(x, errc::method_not_allowed);
   } else if (auto const* const found = std::get_if<route>(&routed)) {
     x.to = *found;

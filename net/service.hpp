@@ -134,8 +134,6 @@ class service {
   std::int64_t date_second_ = -1;
   project_cache projects_;
   std::string request_id_;  // the last one made
-  std::array<unsigned char, 1024> random_{};
-  std::size_t random_used_ = sizeof random_;
 };
 
 }  // namespace tacit::net

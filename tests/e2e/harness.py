@@ -1,5 +1,8 @@
 """A tacit of its own for a test: fresh folder, free port, stopped and removed afterwards."""
+import atexit
 import contextlib
+import functools
+import hashlib
 import http.client
 import json
 import os
@@ -14,6 +17,8 @@ TACIT = os.environ.get("TACIT_BIN", "build/release/tacit")
 PROBE = os.environ.get("TACIT_PROBE_BIN", "build/release/tacit-probe")
 BUILD = os.environ.get("TACIT_BUILD", "release")
 START_SECONDS_MAX = 60  # generous: sanitizer builds on a busy machine
+ROOT = os.geteuid() == 0
+ORDINARY = "65534"  # the user that servers run as which are not to run as root
 
 
 class Answer:
@@ -97,8 +102,8 @@ class Server:
     def command(self):
         command = [self.binary, "serve", "--data", self.data] + self.arguments
         if self.user is not None:
-            command = ["setpriv", "--reuid", self.user, "--regid", self.user,
-                       "--clear-groups"] + command
+            command[0] = for_everybody(self.binary)
+            command = as_user(self.user) + command
         return command
 
     def start(self):
@@ -134,18 +139,44 @@ class Server:
         self.stop(signal.SIGKILL)
         wait_until(lambda: not is_alive(api))
 
+    def kill_api(self):
+        """kill -9 on the api process; returns the exit status of serve."""
+        os.kill(self.api_pid(), signal.SIGKILL)
+        status = self.process.wait(START_SECONDS_MAX)
+        self.process.stdout.close()
+        return status
+
     def restart(self, how=signal.SIGTERM):
         self.kill() if how == signal.SIGKILL else self.stop(how)
         return self.start()
 
     def __enter__(self):
-        return self.start()
+        try:
+            return self.start()
+        except BaseException:
+            self.__exit__()
+            raise
 
     def __exit__(self, *_):
         if self.process is not None and self.process.poll() is None:
+            with contextlib.suppress(OSError, IndexError):
+                self.api_pid()
+                self.kill()
             self.stop(signal.SIGKILL)
+        self.forget_limiter()
         if self.own_folder is not None:
             shutil.rmtree(self.own_folder, ignore_errors=True)
+
+    def root_key(self):
+        with open(os.path.join(self.data, "root.key"), "rb") as key:
+            return key.read()
+
+    def forget_limiter(self):
+        """Removes the limiter's shared memory, which outlives a server on purpose."""
+        if not os.path.isfile(os.path.join(self.data, "root.key")):
+            return
+        with contextlib.suppress(OSError, ValueError):
+            os.unlink("/dev/shm/tacit-" + derive(self.root_key(), SUBKEY_INSTANCE, 16).hex())
 
     @property
     def pid(self):
@@ -227,6 +258,36 @@ class Server:
                               env=clean_environment(TACIT_DATA_DIR=self.data, **environment))
 
 
+# The numbers of the root key's subkeys (core/crypto.cpp).
+SUBKEY_STORE_PAIR_SEED, SUBKEY_RECORD, SUBKEY_INSTANCE = 1, 2, 6
+
+
+def derive(root_key, number, size=32):
+    """libsodium's crypto_kdf_derive_from_key with tacit's context."""
+    return hashlib.blake2b(b"", digest_size=size, key=root_key, person=b"tacit_v1".ljust(16, b"\0"),
+                           salt=number.to_bytes(8, "little").ljust(16, b"\0")).digest()
+
+
+def as_user(user):
+    """What to put before a command so that another user runs it (a number; needs root)."""
+    return ["setpriv", "--reuid", user, "--regid", user, "--clear-groups"]
+
+
+@functools.lru_cache
+def for_everybody(binary):
+    """The binary, or a copy of it, where an ordinary user can run it."""
+    binary = os.path.abspath(binary)
+    reachable = as_user(ORDINARY) + ["test", "-x", binary]
+    if not ROOT or subprocess.run(reachable).returncode == 0:
+        return binary
+    folder = tempfile.mkdtemp(prefix="tacit-e2e-bin-")
+    os.chmod(folder, 0o755)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    copy = shutil.copy(binary, folder)
+    os.chmod(copy, 0o755)
+    return copy
+
+
 def is_alive(pid):
     try:
         with open("/proc/%d/stat" % pid) as stat:
@@ -241,3 +302,18 @@ def wait_until(condition, seconds=START_SECONDS_MAX):
     while not condition():
         assert time.monotonic() < end, "waited too long"
         time.sleep(0.005)
+
+
+def files_with(folder, text):
+    """The regular files below the folder that hold these bytes."""
+    found = []
+    for path, _, names in os.walk(folder):
+        for name in names:
+            file = os.path.join(path, name)
+            if not os.path.isfile(file):
+                continue
+            # The store may remove a file between the two calls.
+            with contextlib.suppress(FileNotFoundError), open(file, "rb") as opened:
+                if text in opened.read():
+                    found.append(file)
+    return found

@@ -1,7 +1,6 @@
 // What the command line writes and checks without asking anybody: escaping, quoting, tables,
-// values, addresses, messages.
+// values, addresses, usage.
 #include <boost/test/unit_test.hpp>
-#include <cerrno>
 #include <string>
 
 #include "app/cli_api.hpp"
@@ -157,7 +156,11 @@ BOOST_AUTO_TEST_CASE(an_argument_that_could_be_a_value_is_never_repeated) {
   for (words const& line :
        {words{"secret", "set", "K", "hunter2", "--project", "p"},
         words{"secret", "set", "K", "--project", "p", "--value=hunter2"},
+        words{"secret", "set", "K", "--project", "p", "--trim-newline=hunter2"},
         words{"secret", "list", "--project", "p", "hunter2"}, words{"env", "hunter2"},
+        words{"env", "--project", "p", "--format", "hunter2"},
+        words{"project", "create", "x", "--limit", "hunter2"},
+        words{"project", "list", "--json=hunter2"}, words{"key", "create", "x", "--admin=hunter2"},
         words{"run", "--project", "p", "hunter2"}, words{"key", "list", "hunter2"}}) {
     std::string const said = usage_error(line);
     BOOST_TEST(said != "");
@@ -182,6 +185,68 @@ BOOST_AUTO_TEST_CASE(usage_that_is_taken_and_usage_that_is_not) {
         words{"secret", "set", "K", "--project", "p", "--from-file", "f", "--from-env", "E"},
         words{"project", "create", "x", "--limit", "many"}, words{"serve", "--nope"}}) {
     BOOST_TEST(usage_error(line) != "");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_flag_says_what_it_takes) {
+  std::string const see = "; see: tacit project create --help";
+  for (std::string const bad : {"x", "-1", "1.5", "1e2", "0x10", "010", "1_0", "+1", " 1", "1 ",
+                                "4294967296", "99999999999", "99999999999999999999999"}) {
+    BOOST_TEST(usage_error({"project", "create", "x", "--limit=" + bad}) ==
+                   "--limit takes a whole number from 1 to 100000" + see,
+               bad);
+  }
+  for (std::string const good : {"0", "1", "100000", "100001", "4294967295"}) {  // the server's say
+    BOOST_TEST(usage_error({"project", "create", "x", "--limit", good}) == "", good);
+  }
+  BOOST_TEST(usage_error({"env", "--project", "p", "--format", "xml"}) ==
+             "--format takes one of json,null,shell; see: tacit env --help");
+  for (std::string const good : {"json", "null", "shell"}) {
+    BOOST_TEST(usage_error({"env", "--project", "p", "--format", good}) == "", good);
+  }
+  BOOST_TEST(usage_error({"project", "list", "--json=x"}) ==
+             "--json takes no value; see: tacit project list --help");
+}
+
+BOOST_AUTO_TEST_CASE(help_takes_the_commands_that_there_are) {
+  using words = std::vector<std::string>;
+  for (words const& line :
+       {words{"help"}, words{"help", "run"}, words{"help", "env"}, words{"help", "project"},
+        words{"help", "project", "create"}, words{"help", "completion", "bash"},
+        words{"help", "help"}, words{"help", "--help"}, words{"help", "secret", "set", "-h"}}) {
+    BOOST_TEST(usage_error(line) == "", line.back());
+  }
+  BOOST_TEST(usage_error({"help", "nope"}) == "unknown command nope; see: tacit --help");
+  BOOST_TEST(usage_error({"help", "project", "nope"}) ==
+             "unknown command nope; see: tacit project --help");
+  BOOST_TEST(usage_error({"help", "run", "ls"}) == "unknown command ls; see: tacit run --help");
+  BOOST_TEST(usage_error({"help", "HUNTER2"}) == "unknown command; see: tacit --help");
+}
+
+BOOST_AUTO_TEST_CASE(a_value_of_the_limit_is_taken_and_one_beyond_is_not) {
+  std::string emojis;
+  for (int i = 0; i < 4096; ++i) emojis += "\xF0\x9F\x98\x80";
+  auto const fault_of = [](std::string const& value, bool trims) -> std::string {
+    surroundings around;
+    around.variables["V"] = value;
+    try {
+      auto const read = read_value({{}, "V", trims}, "K", around);
+      BOOST_TEST((read.reveal() == (trims ? value.substr(0, value.size() - 1) : value)));
+    } catch (cli_error const& fault) {
+      BOOST_TEST(fault.status() == exit_failed);
+      return fault.what();
+    }
+    return "";
+  };
+  std::string const too_long =
+      "the value is longer than 4096 characters, the most that a secret holds";
+  for (std::string const& most : {std::string(4096, 'x'), emojis}) {
+    BOOST_TEST(fault_of(most, false) == "");
+    BOOST_TEST(fault_of(most + "\n", true) == "");
+    BOOST_TEST(fault_of(most + "\n", false) == too_long);
+    BOOST_TEST(fault_of(most + "x", false) == too_long);
+    BOOST_TEST(fault_of(most + "x\n", true) == too_long);
+    BOOST_TEST(fault_of(most + most, false) == too_long);
   }
 }
 
@@ -217,51 +282,55 @@ BOOST_AUTO_TEST_CASE(path_parts_are_encoded) {
   BOOST_TEST(encode_path_part("a/../b? \xC3\xA9") == "a%2F..%2Fb%3F%20%C3%A9");
 }
 
-BOOST_AUTO_TEST_CASE(refusals_name_the_next_step) {
-  api_question const set{"POST", "/projects/p/secrets", "", "p", "K"};
-  auto const said = [&](unsigned status, std::string const& code) {
-    return explain_refusal({status, code, "m", "r-1", "7", false}, set);
-  };
-  auto const has = [](std::string const& line, std::string const& part) {
-    return line.find(part) != std::string::npos;
-  };
-  BOOST_TEST(has(said(401, "UNAUTHORIZED"), "TACIT_TOKEN was not accepted"));
-  BOOST_TEST(has(said(401, "UNAUTHORIZED"), "tacit key create NAME"));
-  BOOST_TEST(has(said(404, "NOT_FOUND"), "tacit project list"));
-  BOOST_TEST(has(said(409, "SECRET_LIMIT_EXCEEDED"), "tacit secret rm NAME --project p"));
-  BOOST_TEST(has(said(429, "RATE_LIMITED"), "in 7 s"));
-  BOOST_TEST(has(said(500, "INTERNAL_ERROR"), "r-1"));
-  for (unsigned const status : {500u, 502u, 503u, 507u}) {
-    BOOST_TEST(has(said(status, "X"), "whether the change was made is unknown"));
-  }
-}
-
-BOOST_AUTO_TEST_CASE(a_write_without_an_answer_is_told_as_unknown) {
-  api_address const address{net::unix_endpoint{"/d/store/api.sock"}, "/d/store/api.sock", "", ""};
-  net::client_failure const lost{net::client_fault::connection_lost, 0};
-  net::client_failure const absent{net::client_fault::cannot_connect, ENOENT};
-  std::string const unknown = "whether the change was made is unknown";
-  auto const said = [&](net::client_failure const& failure, std::string_view method) {
-    return explain_failure(failure, address, {method, "", "", "", ""});
-  };
-  BOOST_TEST(said(lost, "POST").find(unknown) != std::string::npos);
-  BOOST_TEST(said(lost, "GET").find(unknown) == std::string::npos);
-  BOOST_TEST(said(absent, "POST").find(unknown) == std::string::npos);
-  BOOST_TEST(said(absent, "POST").find("tacit serve --data /d") != std::string::npos);
-}
-
 BOOST_AUTO_TEST_CASE(the_keeper_is_looked_for_in_order) {
   surroundings around;
   around.root = true;
   using list = std::vector<std::string>;
   list const usual{"/var/lib/tacit/run/keeper.sock", "/run/tacit/keeper.sock"};
   BOOST_TEST(keeper_sockets({}, around) == usual, boost::test_tools::per_element());
-  BOOST_TEST(keeper_sockets({"p", "/d", {}}, around).front() == "/d/run/keeper.sock");
   around.variables["TACIT_RUN_DIR"] = "/r";
   BOOST_TEST(keeper_sockets({}, around) == list{"/r/keeper.sock"},
              boost::test_tools::per_element());
   BOOST_TEST(keeper_sockets({"p", "/d", "/flag"}, around) == list{"/flag/keeper.sock"},
              boost::test_tools::per_element());
+}
+
+// Whoever names a server gets the values of no other: those of a project of the same id would be
+// taken for the right ones.
+BOOST_AUTO_TEST_CASE(the_keeper_of_a_server_that_is_named_is_the_only_one_asked) {
+  using list = std::vector<std::string>;
+  auto const found = [](delivery_arguments const& from, environment const& variables) {
+    surroundings around;
+    around.root = true;
+    around.variables = variables;
+    return keeper_sockets(from, around);
+  };
+  list const named{"/d/run/keeper.sock"};
+  BOOST_TEST(found({"p", "/d", {}}, {}) == named, boost::test_tools::per_element());
+  BOOST_TEST(found({"p", {}, {}}, {{"TACIT_DATA_DIR", "/d"}}) == named,
+             boost::test_tools::per_element());
+  BOOST_TEST(found({"p", "/d", {}}, {{"TACIT_DATA_DIR", "/e"}}) == named,
+             boost::test_tools::per_element());
+  BOOST_TEST(found({"p", {}, {}}, {{"TACIT_DATA_DIR", ""}, {"TACIT_RUN_DIR", ""}}).size() == 2u);
+  BOOST_TEST(found({"p", {}, {}}, {{"STATE_DIRECTORY", "/s"}}).size() == 2u);
+}
+
+BOOST_AUTO_TEST_CASE(a_keeper_that_is_not_there_is_unavailable_and_named) {
+  surroundings around;
+  std::string said;
+  try {
+    static_cast<void>(fetch_values({"p", "/nonexistent", {}}, around));
+  } catch (cli_error const& fault) {
+    BOOST_TEST(fault.status() == exit_failed);
+    said = fault.what();
+  }
+  BOOST_TEST(said.starts_with("unavailable: cannot reach the keeper "
+                              "(/nonexistent/run/keeper.sock: No such file or directory)"),
+             said);
+  BOOST_TEST(said.find("/run/tacit") == std::string::npos, said);
+  BOOST_TEST(said.find("--data DIR or TACIT_DATA_DIR (a data_dir set in a settings file must be "
+                       "given so too)") != std::string::npos,
+             said);
 }
 
 BOOST_AUTO_TEST_CASE(the_completion_file_is_what_the_command_prints) {

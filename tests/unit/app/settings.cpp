@@ -263,6 +263,28 @@ BOOST_AUTO_TEST_CASE(a_wrong_delivery_allowance_is_refused_with_its_line) {
   BOOST_TEST(file_refusal("delivery.allow = 1").starts_with("F, line 1: "));
 }
 
+BOOST_AUTO_TEST_CASE(a_unit_is_one_that_processes_run_in) {
+  std::string const name(247, 'a');
+  for (std::string const& good :
+       {std::string("a.service"), std::string("user@1000.service"), std::string("session-1.scope"),
+        std::string("a\\x2db.service"), name + ".service", name + "aa.scope"}) {
+    BOOST_TEST(unit_fault(good) == "", good);
+  }
+  std::string const kind = "must end in .service or .scope, as app.service: processes run in no";
+  for (std::string const bad : {"", "a", ".service", ".scope", "a.slice", "a.socket", "a.timer",
+                                "a.mount", "a.service.slice", "a.SERVICE", "a.service."}) {
+    BOOST_TEST(unit_fault(bad).starts_with(kind), bad);
+  }
+  for (std::string const bad : {"/", "a/b.service", "/a.service", "a b.service", "a\n.service",
+                                "*.service", "\xC3\xA9.service"}) {
+    BOOST_TEST(unit_fault(bad).starts_with("must be a systemd unit, whose name has letters"), bad);
+  }
+  BOOST_TEST(unit_fault(name + "a.service") ==
+             "must be a systemd unit, whose name has 255 characters at most");
+  BOOST_TEST(file_refusal("[[delivery.allow]]\nproject = \"p\"\nunit = \"a.slice\"")
+                 .starts_with("F, line 3: delivery.allow.unit " + kind));
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 // conf/tacit.toml: a line whose '#' is followed by no space is a setting.

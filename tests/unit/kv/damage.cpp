@@ -1,0 +1,254 @@
+// A store that was tampered with or that the disk fails: errors, never wrong data.
+#include <sys/resource.h>
+
+#include <boost/test/unit_test.hpp>
+#include <csignal>
+#include <deque>
+#include <fstream>
+
+#include "tests/unit/kv/running_store.hpp"
+
+namespace tacit::kv {
+namespace {
+
+using core::errc;
+using core::family;
+using test::running_store;
+using test::surroundings;
+
+namespace fs = std::filesystem;
+
+// A closed store with the project `bot` and the secrets A, B, C.
+struct closed_store : surroundings {
+  closed_store() {
+    running_store store(*this);
+    static_cast<void>(store.must<core::project_entry>(test::create("bot")));
+    for (char const* name : {"A", "B", "C"}) {
+      static_cast<void>(
+          store.must<core::secret_entry>(test::upsert("bot", name, 1, std::string(200, name[0]))));
+    }
+    CHECK(store.finish());
+  }
+
+  // The rows as they lie, to be changed behind the store's back.
+  std::string get(family in, std::string_view key) {
+    auto const raw = open_database();
+    std::string row;
+    CHECK(raw->engine().Get({}, raw->in(in), as_slice(key), &row).ok());
+    return row;
+  }
+  void put(family in, std::string_view key, std::string_view row) {
+    auto const raw = open_database();
+    CHECK(raw->engine().Put({}, raw->in(in), as_slice(key), as_slice(row)).ok());
+  }
+  void erase(family in, std::string_view key) {
+    auto const raw = open_database();
+    CHECK(raw->engine().Delete({}, raw->in(in), as_slice(key)).ok());
+  }
+
+  std::vector<fs::path> tables() const {
+    std::vector<fs::path> found;
+    for (auto const& entry : fs::directory_iterator(folder.store())) {
+      if (entry.path().extension() == ".sst") found.push_back(entry.path());
+    }
+    std::sort(found.begin(), found.end());
+    return found;
+  }
+};
+
+std::string value_key(std::string_view name) {
+  return core::value_key_of(core::secret_key_of(test::project("bot"), test::secret(name)), 1);
+}
+
+void flip_byte(fs::path const& file, std::uintmax_t at) {
+  std::fstream bytes(file, std::ios::in | std::ios::out | std::ios::binary);
+  bytes.seekg(static_cast<std::streamoff>(at));
+  char const changed = static_cast<char>(bytes.get() ^ 0x20);
+  bytes.seekp(static_cast<std::streamoff>(at));
+  bytes.put(changed);
+}
+
+}  // namespace
+
+BOOST_FIXTURE_TEST_SUITE(damage, closed_store)
+
+BOOST_AUTO_TEST_CASE(a_row_under_another_name_is_corrupt) {
+  put(family::secrets, "bot/A", get(family::secrets, "bot/B"));
+  running_store store(*this);
+  BOOST_TEST(test::is(store.list("bot"), errc::corrupt));
+  BOOST_TEST(test::is(store->sealed_values(test::project("bot")), errc::corrupt));
+  BOOST_TEST(test::is(store.ask(test::upsert("bot", "A", 9)), errc::corrupt));
+  BOOST_TEST(test::is(store.ask(test::remove("bot", "A")), errc::corrupt));
+  BOOST_TEST(store.ask(test::upsert("bot", "C", 9)).has_value());
+}
+
+BOOST_AUTO_TEST_CASE(a_row_of_another_project_is_corrupt) {
+  {
+    running_store store(*this);
+    static_cast<void>(store.must<core::project_entry>(test::create("other", 3)));
+  }
+  put(family::projects, "other", get(family::projects, "bot"));
+  {
+    running_store store(*this);
+    BOOST_TEST(test::is(store.show("other"), errc::corrupt));
+    BOOST_TEST(test::is(store.ask(test::upsert("other", "A", 1)), errc::corrupt));
+  }
+  put(family::counters, "other", get(family::counters, "bot"));
+  running_store store(*this);
+  BOOST_TEST(test::is(store.list("other"), errc::corrupt));
+  BOOST_TEST(test::is(store.ask(test::upsert("other", "A", 1)), errc::corrupt));
+  BOOST_TEST(test::is(store.ask(test::create("other")), errc::corrupt));
+}
+
+BOOST_AUTO_TEST_CASE(a_row_that_is_missing_or_too_many_is_noticed) {
+  std::string const row = get(family::secrets, "bot/B");
+  erase(family::secrets, "bot/B");
+  {
+    running_store store(*this);
+    BOOST_TEST(test::is(store.list("bot"), errc::corrupt));
+  }
+  put(family::secrets, "bot/B", row);
+  {
+    running_store store(*this);
+    BOOST_TEST(store.list("bot").has_value());
+  }
+  put(family::secrets, "bot/b", row);
+  running_store store(*this);
+  BOOST_TEST(test::is(store.list("bot"), errc::corrupt));
+}
+
+BOOST_AUTO_TEST_CASE(a_value_that_is_missing_is_corrupt_and_not_an_absent_project) {
+  erase(family::values, value_key("B"));
+  running_store store(*this);
+  BOOST_TEST(test::is(store->sealed_values(test::project("bot")), errc::corrupt));
+  BOOST_TEST(store.list("bot").has_value());
+}
+
+BOOST_AUTO_TEST_CASE(a_delivery_never_lacks_a_secret_that_was_taken_out_behind_the_stores_back) {
+  erase(family::secrets, "bot/B");
+  running_store store(*this);
+  BOOST_TEST(test::is(store->sealed_values(test::project("bot")), errc::corrupt));
+}
+
+BOOST_AUTO_TEST_CASE(a_flipped_byte_in_a_table_gives_an_error_or_the_right_data) {
+  auto const files = tables();
+  BOOST_REQUIRE(files.size() >= 4u);
+  std::string const good = folder.path() + "/good";
+  fs::copy(folder.store(), good, fs::copy_options::recursive);
+  unsigned refused = 0;
+  unsigned served = 0;
+  unsigned wrong = 0;
+  for (fs::path const& file : files) {
+    for (unsigned part = 0; part < 6; ++part) {
+      fs::remove_all(folder.store());
+      fs::copy(good, folder.store(), fs::copy_options::recursive);
+      flip_byte(file, fs::file_size(file) * part / 6 + 3);
+      try {
+        running_store store(*this);
+        auto const sealed = store->sealed_values(test::project("bot"));
+        auto const list = store.list("bot");
+        refused += !sealed || !list;
+        served += sealed && list;
+        if (list) wrong += test::names(*list) != "A,B,C,";
+        if (!sealed) {
+          wrong += sealed.error() == errc::not_found;  // an outage is not an absence
+          continue;
+        }
+        for (auto const& one : sealed->records) {
+          wrong += one.sealed != std::string(200, one.name.text()[0]);
+        }
+      } catch (open_failure const&) {
+        ++refused;
+      }
+    }
+  }
+  BOOST_TEST(wrong == 0u);
+  BOOST_TEST(refused > 0u);
+  BOOST_TEST(served > 0u);
+}
+
+BOOST_AUTO_TEST_CASE(a_delete_that_cannot_read_all_rows_deletes_none) {
+  // The values' table is the one with 200 bytes of 'A' in it.
+  for (fs::path const& file : tables()) {
+    std::ifstream bytes(file, std::ios::binary);
+    std::string const text{std::istreambuf_iterator<char>(bytes), {}};
+    auto const at = text.find(std::string(200, 'A'));
+    if (at != std::string::npos) flip_byte(file, at + 100);
+  }
+  running_store store(*this);
+  BOOST_TEST(!store->sealed_values(test::project("bot")).has_value());
+  BOOST_TEST(test::is(store.ask(test::erase("bot")), errc::corrupt));
+  auto const list = store.list("bot");
+  BOOST_REQUIRE(list.has_value());
+  BOOST_TEST(test::names(*list) == "A,B,C,");
+  BOOST_TEST(store.show("bot")->secret_count == 3u);
+}
+
+BOOST_AUTO_TEST_CASE(after_a_write_that_fails_nothing_more_is_taken_and_all_is_answered) {
+  running_store store(*this, 25, nullptr);
+  test::waiting_port port;
+  std::deque<core::change> changes;
+  for (unsigned i = 0; i < 3; ++i) {
+    changes.emplace_back(test::upsert("bot", "N" + std::to_string(i), i), port);
+    changes.emplace_back(test::create("new" + std::to_string(i)), port);
+  }
+  for (core::change& one : changes) BOOST_TEST(store->submit(one).has_value());
+
+  // No file of this process may grow: the disk is read-only for it.
+  rlimit before{};
+  BOOST_REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
+  auto* const handled = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit const none{0, before.rlim_max};
+  BOOST_REQUIRE(setrlimit(RLIMIT_FSIZE, &none) == 0);
+  store.start();
+  port.wait_for(changes.size());
+  bool const ended_well = store.finish();
+  setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, handled);
+
+  BOOST_TEST(!ended_well);
+  for (core::change const& one : changes) BOOST_TEST(test::is(one.came_of, errc::unavailable));
+  BOOST_TEST(!store->writable());
+  core::change late(test::upsert("bot", "LATE", 9), port);
+  BOOST_TEST(test::is(store->submit(late), errc::unavailable));
+  BOOST_TEST(test::names(*store.list("bot")).starts_with("A,B,C,"));  // reads go on
+}
+
+BOOST_AUTO_TEST_CASE(a_damaged_or_cut_list_of_files_never_opens_as_another_store) {
+  fs::path manifest;
+  for (auto const& entry : fs::directory_iterator(folder.store())) {
+    if (entry.path().filename().string().starts_with("MANIFEST")) manifest = entry.path();
+  }
+  std::string const good = folder.path() + "/good";
+  fs::copy(folder.store(), good, fs::copy_options::recursive);
+  auto const size = fs::file_size(manifest);
+  auto const files = tables();
+  unsigned wrong = 0;
+  unsigned refused = 0;
+  for (unsigned part = 0; part < 48; ++part) {
+    fs::remove_all(folder.store());
+    fs::copy(good, folder.store(), fs::copy_options::recursive);
+    auto const at = size * (part / 2) / 24;
+    if (part % 2 == 0) flip_byte(manifest, at);
+    if (part % 2 == 1) fs::resize_file(manifest, at);
+    try {
+      running_store store(*this);
+      auto const list = store.list("bot");
+      wrong += !list || test::names(*list) != "A,B,C,";
+    } catch (open_failure const&) {
+      ++refused;
+      wrong += tables() != files;  // RocksDB removes what its list does not name
+    }
+  }
+  BOOST_TEST(wrong == 0u);
+  BOOST_TEST(refused > 20u);
+}
+
+BOOST_AUTO_TEST_CASE(a_store_that_cannot_be_read_does_not_open) {
+  fs::resize_file(folder.store() + "/CURRENT", 0);
+  BOOST_CHECK_THROW(running_store{*this}, open_failure);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace tacit::kv

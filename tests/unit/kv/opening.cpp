@@ -1,0 +1,240 @@
+// Opening a store: what is there again, and what is refused before anything is changed.
+#include <boost/test/unit_test.hpp>
+#include <fstream>
+#include <map>
+
+#include "core/wire.hpp"
+#include "kv/store_mark.hpp"
+#include "tests/unit/kv/running_store.hpp"
+
+namespace tacit::kv {
+namespace {
+
+using test::running_store;
+using test::surroundings;
+
+struct crypto_ready {
+  crypto_ready() { core::init_crypto(); }
+};
+
+// Why it is refused; "" when it opens.
+std::string refusal(std::string const& folder, core::key_check const& check) {
+  test::quiet_log log;
+  try {
+    database::open(folder, check, log);
+    return "";
+  } catch (open_failure const& failure) {
+    return failure.what();
+  }
+}
+
+bool says(std::string const& line, std::string_view part) {
+  return line.find(part) != std::string::npos;
+}
+
+void put_meta(surroundings& around, std::string_view key, std::string_view row) {
+  auto const raw = around.open_database();
+  BOOST_REQUIRE(
+      raw->engine().Put({}, raw->in(core::family::meta), as_slice(key), as_slice(row)).ok());
+}
+
+std::string format_row(std::uint32_t number) {
+  std::string row;
+  core::wire_writer(row).number(number);
+  return row;
+}
+
+}  // namespace
+
+BOOST_TEST_GLOBAL_FIXTURE(crypto_ready);
+
+BOOST_FIXTURE_TEST_SUITE(opening, surroundings)
+
+BOOST_AUTO_TEST_CASE(a_store_that_was_closed_opens_with_all_that_was_written) {
+  {
+    running_store store(*this);
+    static_cast<void>(store.must<core::project_entry>(test::create("bot", 3)));
+    static_cast<void>(store.must<core::secret_entry>(test::upsert("bot", "B", 2, "second")));
+    static_cast<void>(store.must<core::secret_entry>(test::upsert("bot", "A", 1, "first")));
+    BOOST_TEST(store.finish());
+  }
+  clock.milliseconds = 5'000'000;
+  running_store store(*this);
+  auto const list = store.list("bot");
+  BOOST_REQUIRE(list.has_value());
+  BOOST_TEST(test::names(*list) == "A,B,");
+  BOOST_CHECK(list->secrets[0].last_four.reveal() == "aB3x");
+  auto const shown = store.show("bot");
+  BOOST_REQUIRE(shown.has_value());
+  BOOST_TEST(shown->name == "name of bot");
+  BOOST_TEST(shown->secret_limit == 3u);
+  BOOST_TEST(shown->secret_count == 2u);
+  BOOST_TEST(shown->created.unix_milliseconds == 1'000'000);
+  auto const sealed = store->sealed_values(test::project("bot"));
+  BOOST_REQUIRE(sealed.has_value());
+  BOOST_TEST(sealed->records.size() == 2u);
+  BOOST_CHECK(sealed->records[0].sealed == "first");
+  BOOST_CHECK(sealed->records[1].sealed == "second");
+}
+
+BOOST_AUTO_TEST_CASE(numbers_go_on_where_they_ended_after_a_reopen) {
+  std::uint64_t version = 0;
+  {
+    running_store store(*this);
+    static_cast<void>(store.must<core::project_entry>(test::create("bot")));
+    version = store.must<core::secret_entry>(test::upsert("bot", "A", 1)).version;
+  }
+  running_store store(*this);
+  BOOST_TEST(store.must<core::secret_entry>(test::upsert("bot", "A", 2)).version > version);
+}
+
+BOOST_AUTO_TEST_CASE(a_store_exists_once_it_was_opened) {
+  BOOST_TEST(!store_exists(folder.store()));
+  BOOST_TEST(!store_exists(folder.path()));
+  static_cast<void>(open_database());
+  BOOST_TEST(store_exists(folder.store()));
+}
+
+BOOST_AUTO_TEST_CASE(another_root_key_is_refused_and_the_right_one_still_opens_it) {
+  static_cast<void>(open_database());
+  core::key_check wrong = share.check;
+  wrong[15] ^= 1u;
+  BOOST_TEST(says(refusal(folder.store(), wrong), "root key"));
+  BOOST_TEST(refusal(folder.store(), share.check) == "");
+  BOOST_TEST(says(refusal(folder.store(), wrong), "root key"));
+}
+
+BOOST_AUTO_TEST_CASE(a_newer_format_is_refused_by_its_number) {
+  static_cast<void>(open_database());
+  put_meta(*this, "format", format_row(store_format + 1));
+  BOOST_TEST(says(refusal(folder.store(), share.check), "format 2"));
+}
+
+BOOST_AUTO_TEST_CASE(a_newer_format_in_the_mark_is_told_before_a_wrong_key) {
+  static_cast<void>(open_database());
+  BOOST_REQUIRE(write_store_mark(folder.store(), {7, share.check, true}).has_value());
+  BOOST_TEST(says(refusal(folder.store(), {}), "format 7"));
+  BOOST_TEST(says(refusal(folder.store(), share.check), "format 7"));
+}
+
+BOOST_AUTO_TEST_CASE(a_start_that_is_refused_changes_no_file) {
+  static_cast<void>(open_database());
+  auto const picture = [&] {
+    std::map<std::string, std::string> files;
+    for (auto const& entry : std::filesystem::directory_iterator(folder.store())) {
+      std::ifstream file(entry.path(), std::ios::binary);
+      files[entry.path().filename()] = {std::istreambuf_iterator<char>(file), {}};
+    }
+    return files;
+  };
+  auto const check_unchanged = [&](core::key_check const& check) {
+    auto const before = picture();
+    BOOST_TEST(refusal(folder.store(), check) != "");
+    BOOST_CHECK(picture() == before);
+  };
+  check_unchanged({});
+  BOOST_REQUIRE(
+      write_store_mark(folder.store(), {store_format + 1, share.check, true}).has_value());
+  check_unchanged(share.check);
+  std::filesystem::resize_file(folder.store() + "/STORE", 5);
+  check_unchanged(share.check);
+}
+
+BOOST_AUTO_TEST_CASE(a_store_that_was_made_is_never_made_again_from_nothing) {
+  static_cast<void>(open_database());
+  for (auto const& entry : std::filesystem::directory_iterator(folder.store())) {
+    if (entry.path().filename() != "STORE") std::filesystem::remove(entry.path());
+  }
+  BOOST_TEST(refusal(folder.store(), share.check) != "");
+}
+
+BOOST_AUTO_TEST_CASE(a_first_start_that_was_cut_off_is_taken_up_again) {
+  BOOST_REQUIRE(write_store_mark(folder.store(), {store_format, share.check, false}).has_value());
+  BOOST_TEST(says(refusal(folder.store(), {}), "root key"));
+  BOOST_TEST(refusal(folder.store(), share.check) == "");
+  BOOST_TEST((*read_store_mark(folder.store()))->made);
+  BOOST_TEST(refusal(folder.store(), share.check) == "");
+}
+
+BOOST_AUTO_TEST_CASE(a_mark_is_read_as_it_was_written_and_no_cut_or_other_one_is) {
+  std::string const path = folder.store() + "/STORE";
+  BOOST_TEST(!read_store_mark(folder.store())->has_value());
+  for (bool const made : {false, true}) {
+    BOOST_REQUIRE(write_store_mark(folder.store(), {3, share.check, made}).has_value());
+    auto const mark = read_store_mark(folder.store());
+    BOOST_REQUIRE((mark && *mark));
+    BOOST_TEST((*mark)->format == 3u);
+    BOOST_CHECK((*mark)->check == share.check);
+    BOOST_TEST((*mark)->made == made);
+  }
+  std::ifstream file(path, std::ios::binary);
+  std::string const whole{std::istreambuf_iterator<char>(file), {}};
+  auto const is_corrupt = [&](std::string const& bytes) {
+    std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
+    return test::is(read_store_mark(folder.store()), core::errc::corrupt);
+  };
+  BOOST_TEST(!is_corrupt(whole));
+  for (std::size_t bytes = 0; bytes < whole.size(); ++bytes) {
+    BOOST_TEST(is_corrupt(whole.substr(0, bytes)));
+  }
+  BOOST_TEST(is_corrupt(whole + 'x'));
+  BOOST_TEST(is_corrupt(whole + std::string(100, 'x')));
+  std::string other = whole;
+  other[0] = 'T';
+  BOOST_TEST(is_corrupt(other));
+  other = whole;
+  other.back() = 2;
+  BOOST_TEST(is_corrupt(other));
+}
+
+BOOST_AUTO_TEST_CASE(a_damaged_format_is_refused) {
+  for (std::string const& row : {format_row(0), std::string(), std::string("\1"),
+                                 format_row(1) + '\0', std::string(3, '\1')}) {
+    surroundings around;
+    static_cast<void>(around.open_database());
+    put_meta(around, "format", row);
+    BOOST_TEST(says(refusal(around.folder.store(), around.share.check), "damaged"));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_store_in_use_is_refused_and_says_so) {
+  auto const first = open_database();
+  BOOST_TEST(says(refusal(folder.store(), share.check), "in use"));
+}
+
+BOOST_AUTO_TEST_CASE(a_folder_that_is_not_there_is_not_blamed_on_another_process) {
+  std::string const line = refusal(folder.path() + "/blocks/missing/store", share.check);
+  BOOST_TEST(line != "");
+  BOOST_TEST(!says(line, "in use"));
+}
+
+BOOST_AUTO_TEST_CASE(a_damaged_sequence_or_api_key_stops_the_start) {
+  static_cast<void>(open_database());
+  auto const starts = [&] {
+    try {
+      running_store store(*this);
+      return true;
+    } catch (open_failure const&) {
+      return false;
+    }
+  };
+  BOOST_TEST(starts());
+  std::string const row = core::encode_sequence(share.rows, {core::family::meta, "sequence"}, 9);
+  put_meta(*this, "sequence", row);
+  BOOST_TEST(starts());
+  for (std::string const& damaged : {row.substr(1), row + 'x', std::string(row.size(), '\1')}) {
+    put_meta(*this, "sequence", damaged);
+    BOOST_TEST(!starts());
+  }
+  put_meta(*this, "sequence", row);
+  {
+    auto const raw = open_database();
+    BOOST_REQUIRE(
+        raw->engine().Put({}, raw->in(core::family::api_keys), "key-1", "no such row").ok());
+  }
+  BOOST_TEST(!starts());
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace tacit::kv

@@ -77,8 +77,8 @@ void init_crypto();
 
 // For keys: every call asks the kernel.
 void fill_random(std::span<unsigned char> bytes) noexcept;
-// For nonces and ids, which are no secrets (at most 64 bytes): a thread asks the kernel for many at a
-// time. Not across a fork.
+// For nonces and ids, which are no secrets (at most 64 bytes): a thread asks the kernel for many at
+// a time. Not across a fork.
 void fill_nonce(std::span<unsigned char> bytes) noexcept;
 [[nodiscard]] std::uint64_t random_u64() noexcept;  // by fill_nonce
 // Uniform in [0, bound).

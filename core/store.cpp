@@ -12,7 +12,8 @@ std::size_t api_key_directory::by_hash::operator()(api_key_hash const& hash) con
 }
 
 std::shared_ptr<api_key_entry const> api_key_directory::find(api_key_hash const& hash) const {
-  // How long this takes tells something of a keyed hash, of which nobody without the key can make use.
+  // How long this takes tells something of a keyed hash, of which nobody without the key can make
+  // use.
   auto const found = keys.find(hash);
   return found == keys.end() ? nullptr : found->second;
 }

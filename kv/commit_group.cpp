@@ -89,7 +89,8 @@ result<commit_group::touched_secret*> commit_group::load_secret(std::string cons
   touched_secret secret;
   auto const remembered = context_.memory.secrets.find(key);
   if (remembered != context_.memory.secrets.end()) {
-    if (remembered->second) secret.row = without_label(*remembered->second);
+    std::optional<core::secret_row> const& row = remembered->second;
+    if (row) secret.row = without_label(*row);
   } else {
     std::string row;
     auto const status =

@@ -142,6 +142,14 @@ result<intake_key> open_sealed_key(
   return key;
 }
 
+short_tag make_short_tag(short_tag_key const& key, bytes_view text) noexcept {
+  static_assert(short_tag_key::bytes == crypto_shorthash_siphashx24_KEYBYTES);
+  static_assert(sizeof(short_tag) == crypto_shorthash_siphashx24_BYTES);
+  short_tag tag;
+  crypto_shorthash_siphashx24(tag.data(), text.data(), text.size(), key.reveal().data());
+  return tag;
+}
+
 void keyed_hash(std::span<unsigned char const, key_bytes> key,
                 std::initializer_list<bytes_view> parts, std::span<unsigned char> out) noexcept {
   crypto_generichash_state state;

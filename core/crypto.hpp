@@ -107,6 +107,12 @@ void aead_encrypt(std::span<unsigned char const, key_bytes> key,
 [[nodiscard]] result<intake_key> open_sealed_key(
     keeper_share const& keys, std::span<unsigned char const, sealed_key_bytes> sealed) noexcept;
 
+// SipHash-2-4 with 128 bits (crypto_shorthash_siphashx24): tells for a process, under a key that it
+// made for itself, whether two short texts are the same, without keeping one of them.
+using short_tag = std::array<unsigned char, 16>;
+using short_tag_key = secret_array<struct short_tag_key_tag, 16>;
+[[nodiscard]] short_tag make_short_tag(short_tag_key const& key, bytes_view text) noexcept;
+
 // Keyed BLAKE2b over the parts, one after the other; the caller makes their borders unambiguous.
 // `out` has 16 to 64 bytes.
 void keyed_hash(std::span<unsigned char const, key_bytes> key,

@@ -36,7 +36,9 @@ service::service(service_parts const& parts, core::completion_port& home)
       sealer_(parts.share.public_key, parts.share.record),
       name_(core::limits::value_bytes_max),
       value_(core::limits::value_bytes_max),
-      projects_(parts.store) {}
+      projects_(parts.store) {
+  core::fill_random(tag_key_.reveal_mutable());
+}
 
 void service::grow_old() noexcept { sealer_.forget_if_old(boot_milliseconds()); }
 
@@ -116,14 +118,10 @@ void service::refuse_bytes(errc why, std::string_view bytes, std::string& out) {
   answer_error(x, why);
 }
 
-result<core::caller> service::identify(exchange const& x) {
-  if (!x.head.authorization) {
-    if (x.from.local_owner) return core::caller::local_owner();
-    return errc::unauthorized;
-  }
+result<std::shared_ptr<core::api_key_entry const>> service::find_api_key(
+    std::string_view credentials) {
   // RFC 9110 section 11.1: the scheme's case does not matter; RFC 6750 section 2.1: one space.
   constexpr std::string_view scheme = "bearer ";
-  std::string_view const credentials = *x.head.authorization;
   std::string_view const given = credentials.substr(0, scheme.size());
   if (!boost::beast::iequals({given.data(), given.size()}, {scheme.data(), scheme.size()})) {
     return errc::unauthorized;
@@ -135,7 +133,25 @@ result<core::caller> service::identify(exchange const& x) {
     api_keys_ = parts_.store.api_keys();
     api_keys_generation_ = generation;
   }
-  return core::caller::from_api_key(api_keys_->find(text->hash(parts_.share.pepper)), x.now);
+  return api_keys_->find(text->hash(parts_.share.pepper));
+}
+
+result<core::caller> service::identify(exchange const& x, remembered_key& memory) {
+  if (!x.head.authorization) {
+    if (x.from.local_owner) return core::caller::local_owner();
+    return errc::unauthorized;
+  }
+  // The generation first: a change that comes between is noticed at the next request.
+  std::uint64_t const generation = parts_.store.api_key_generation();
+  auto const tag = core::make_short_tag(tag_key_, core::as_bytes(*x.head.authorization));
+  bool const is_known = memory.key != nullptr && memory.generation == generation &&
+                        core::equal_in_constant_time(memory.tag, tag);
+  if (!is_known) {
+    auto found = find_api_key(*x.head.authorization);
+    if (!found) return found.error();
+    memory = {tag, std::move(*found), generation};
+  }
+  return core::caller::from_api_key(memory.key, x.now);
 }
 
 void service::answer_unidentified(exchange& x) {
@@ -158,7 +174,7 @@ void service::answer_health(exchange& x) {
 }
 
 handled service::handle(request_head const& head, std::string_view body, peer const& from,
-                        std::string& out) {
+                        remembered_key& memory, std::string& out) {
   exchange x{head, body, from, out, now_of_day(), {}};
   x.record.verb = head.verb;
   x.record.keep_alive = head.keep_alive;
@@ -179,7 +195,7 @@ handled service::handle(request_head const& head, std::string_view body, peer co
       answer_health(x);
       return {nullptr, x.record.keep_alive};
     }
-    auto caller = identify(x);
+    auto caller = identify(x, memory);
     if (!caller) {
       answer_unidentified(x);
       return {nullptr, x.record.keep_alive};

@@ -33,6 +33,14 @@ struct peer {
   bool local_owner = false;        // on api.sock, with the right credentials
 };
 
+// The last API key that was found on a connection, so that the next request with the same field need
+// not be looked up again. Good only while the store's API keys have not changed.
+struct remembered_key {
+  core::short_tag tag{};
+  std::shared_ptr<core::api_key_entry const> key;  // null: none yet
+  std::uint64_t generation = 0;
+};
+
 // What services of all threads share; it outlives them.
 struct service_parts {
   core::store& store;
@@ -77,8 +85,9 @@ class service {
   service(service_parts const& parts, core::completion_port& home);
 
   // `body` has head.body_bytes bytes. It may hold a value: the caller wipes it afterwards.
+  // `memory` is the connection's.
   [[nodiscard]] handled handle(request_head const& head, std::string_view body, peer const& from,
-                               std::string& out);
+                               remembered_key& memory, std::string& out);
 
   // After the change was completed, or was refused by the store's submit().
   [[nodiscard]] bool finish(pending_write& write, std::string& out);
@@ -101,7 +110,9 @@ class service {
   void answer_with(exchange& x, unsigned status, std::string_view body);
   void log_answer(request_record const& record, unsigned status);
 
-  core::result<core::caller> identify(exchange const& x);
+  core::result<core::caller> identify(exchange const& x, remembered_key& memory);
+  core::result<std::shared_ptr<core::api_key_entry const>> find_api_key(
+      std::string_view credentials);
   void answer_unidentified(exchange& x);
   void answer_health(exchange& x);
   void dispatch(exchange& x, core::admitted const& caller);
@@ -125,9 +136,10 @@ class service {
   service_parts const& parts_;
   core::completion_port& home_;
   core::sealer sealer_;
-  core::secret_buffer name_;   // the name and the value of the secret of the request at hand: a
-  core::secret_buffer value_;  // client may take one for the other
-  std::string body_;           // the body of the answer at hand
+  core::short_tag_key tag_key_;  // of remembered_key
+  core::secret_buffer name_;     // the name and the value of the secret of the request at hand: a
+  core::secret_buffer value_;    // client may take one for the other
+  std::string body_;             // the body of the answer at hand
   std::shared_ptr<core::api_key_directory const> api_keys_;
   std::uint64_t api_keys_generation_ = 0;
   std::string date_;

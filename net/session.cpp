@@ -51,7 +51,8 @@ void wipe_part(std::string_view part) { core::wipe(const_cast<char*>(part.data()
 
 // Takes complete requests from the front of `input` until one must wait for its commit, the output
 // is full or the rest is not complete.
-progress take_requests(worker& at, std::string_view input, peer const& from, std::string& out) {
+progress take_requests(worker& at, connection& one, std::string_view input, peer const& from,
+                       std::string& out) {
   progress done;
   while (done.keep_alive && done.write == nullptr) {
     std::string_view const rest = input.substr(done.consumed);
@@ -81,7 +82,7 @@ progress take_requests(worker& at, std::string_view input, peer const& from, std
     }
     if (at.draining()) head.keep_alive = false;
     std::string_view const body = rest.substr(head.head_bytes, head.body_bytes);
-    handled came_of = at.requests().handle(head, body, from, out);
+    handled came_of = at.requests().handle(head, body, from, one.api_key, out);
     wipe_part(body);
     done.consumed += whole;
     done.keep_alive = came_of.keep_alive;
@@ -220,7 +221,7 @@ void encourage(connection& one, progress const& done, std::string& out) {
 task<bool> serve_input(worker& at, connection& one, peer const& from, held_input& held,
                        std::string_view input) {
   while (true) {
-    progress done = take_requests(at, input, from, at.output());
+    progress done = take_requests(at, one, input, from, at.output());
     keep_rest(at, held, input, done);
     encourage(one, done, at.output());
     bool const sent = co_await send_output(at, one);

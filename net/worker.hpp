@@ -43,6 +43,7 @@ struct connection {
   stream_socket socket;
   waiting_for state = waiting_for::request;
   std::int64_t since_seconds = 0;  // when it came into this state, monotonic
+  remembered_key api_key;
   bool timed_out = false;
   bool told_to_continue = false;  // of the request at hand
   connection* previous = nullptr;

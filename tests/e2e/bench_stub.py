@@ -51,7 +51,8 @@ class Stub(http.server.ThreadingHTTPServer):
             return "projects", 201, {"data": {"project": {"id": body["id"]}}}, None
         if path == "/api-keys":
             self.keys.add("k1")
-            return "keys", 201, {"data": {"id": "k1", "rawKey": "tac_stub", "keyPrefix": "tac_"}}, None
+            made = {"id": "k1", "rawKey": "tac_stub", "keyPrefix": "tac_"}
+            return "keys", 201, {"data": made}, None
         if path.startswith("/api-keys/"):
             self.keys.discard("k1")
             return "key", 200, {"data": {"success": True}}, None

@@ -152,8 +152,8 @@ def test_limited_admin_is_told_at_once():
 
 def test_projects_are_removed_as_the_limiter_allows():
     with Server(limits_writes_per_minute=30) as server:
-        # key and project and 26 secrets leave 2 of 30: not enough for what comes then
-        done = bench("list", "--url", server.url, *SMALL, "--projects", "1", "--secrets", "26",
+        # Key, project and 28 secrets take all 30: what removes them must wait.
+        done = bench("list", "--url", server.url, *SMALL, "--projects", "1", "--secrets", "28",
                      token=server.make_key())
         assert done.returncode == 0, done.stderr
         assert_nothing_left(server)
@@ -267,6 +267,11 @@ def test_open_loop_shows_a_stall_that_closed_loop_hides():
     assert opened["requests"] == 200
     assert opened["latency_ns"]["p90"] > 200e6  # 80 of 200 requests were due in the stall
     assert closed["latency_ns"]["p50"] < 200e6 < closed["latency_ns"]["max"]
+
+
+def test_open_loop_is_on_time_with_a_single_connection(server):
+    found = results(bench_server(server, "list", "--rate", "100", "--connections", "1"))
+    assert found["due_to_sent_ns"]["p50"] < 25e6
 
 
 def test_open_loop_counts_what_was_never_sent():

@@ -198,7 +198,7 @@ def check_in_no_file(server, canary):
     assert canary.text[:PIECE] not in server.log()
 
 
-# --- Keys ------------------------------------------------------------------------------------------
+# --- Keys ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("restarted", [False, True], ids=["first-start", "restarted"])
@@ -243,7 +243,7 @@ def test_halves_of_the_keys_are_nowhere_either(server, key):
     assert (found[root_key[:16]], found[root_key[16:]]) == ([], [])
 
 
-# --- Values ----------------------------------------------------------------------------------------
+# --- Values --------------------------------------------------------------------------------------
 
 
 def test_answered_values_are_gone(server, key):

@@ -135,7 +135,7 @@ def test_clients_that_do_not_close_are_not_waited_for_forever():
             assert idle.recv(1) == b""
 
 
-# --- What they may do ------------------------------------------------------------------------------
+# --- What they may do ----------------------------------------------------------------------------
 
 
 def check_is_confined(pid, every_set):
@@ -194,7 +194,7 @@ def test_without_the_sandbox_the_same_look_sees_the_difference():
         assert server.log().count('sandbox = \\"off\\"') == 2
 
 
-# --- What they hold and show -----------------------------------------------------------------------
+# --- What they hold and show ---------------------------------------------------------------------
 
 
 @NEEDS_ROOT

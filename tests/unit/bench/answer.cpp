@@ -38,7 +38,8 @@ BOOST_AUTO_TEST_CASE(an_answer_is_found_only_when_it_is_whole) {
   for (std::size_t cut = 0; cut < whole.size(); ++cut) {
     BOOST_TEST((find_answer(whole.substr(0, cut), found) == framing::incomplete));
   }
-  BOOST_TEST((find_answer(whole + "HTTP", found) == framing::complete));
+  std::string const with_more = whole + "HTTP";
+  BOOST_TEST((find_answer(with_more, found) == framing::complete));
   BOOST_TEST(found.status == 200u);
   BOOST_TEST(found.version == 17u);
   BOOST_TEST(found.limit == 120u);

@@ -178,6 +178,14 @@ BOOST_AUTO_TEST_CASE(deleting_takes_the_id_out_of_api_keys_scopes_for_good) {
   check();
   static_cast<void>(make("a"));
   check();  // the new project of that id is another
+  BOOST_TEST(store.finish());
+  std::filesystem::copy(folder.store(), folder.path() + "/copy",
+                        std::filesystem::copy_options::recursive);
+  kv::store const again(database::open(folder.path() + "/copy", share.check, log),
+                        {share.rows, clock, limiter, log}, 25);
+  for (auto const& key : again.list_api_keys(core::test::is_admin())) {
+    BOOST_TEST(!key.scope.contains(test::project("a")) == !key.scope.all);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(a_list_of_projects_has_those_of_the_scope_and_no_others) {

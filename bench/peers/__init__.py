@@ -1,0 +1,1 @@
+"""The parts of bench/peers.py: servers, loads, measurements, report."""

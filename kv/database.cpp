@@ -6,6 +6,7 @@
 
 #include <rocksdb/cache.h>
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 #include <sys/stat.h>
 
@@ -76,6 +77,7 @@ rocksdb::ColumnFamilyOptions family_options(std::shared_ptr<rocksdb::Cache> cons
   options.arena_block_size = 64u << 10;
   options.compression = rocksdb::kNoCompression;  // most of a row is ciphertext
   options.memtable_protection_bytes_per_key = 8;
+  options.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewCappedPrefixTransform(40));
   return options;
 }
 

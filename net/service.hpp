@@ -33,8 +33,8 @@ struct peer {
   bool local_owner = false;        // on api.sock, with the right credentials
 };
 
-// The last API key that was found on a connection, so that the next request with the same field need
-// not be looked up again. Good only while the store's API keys have not changed.
+// The last API key that was found on a connection, so that the next request with the same field
+// need not be looked up again. Good only while the store's API keys have not changed.
 struct remembered_key {
   core::short_tag tag{};
   std::shared_ptr<core::api_key_entry const> key;  // null: none yet

@@ -85,6 +85,11 @@ std::string sealer::seal(std::string_view value, value_place const& place,
 
 result<void> open_value(keeper_share const& keys, std::string_view sealed, value_place const& place,
                         secret_buffer& out) {
+  return value_opener(keys).open(sealed, place, out);
+}
+
+result<void> value_opener::open(std::string_view sealed, value_place const& place,
+                                secret_buffer& out) {
   wire_reader from(sealed);
   std::array<unsigned char, sealed_key_bytes> sealed_key;
   std::array<unsigned char, aead_nonce_bytes> nonce;
@@ -96,12 +101,16 @@ result<void> open_value(keeper_share const& keys, std::string_view sealed, value
   std::size_t const plain_bytes = cipher.size() - aead_tag_bytes;
   if (plain_bytes > out.capacity() - out.size()) return errc::corrupt;
 
-  auto const intake = open_sealed_key(keys, sealed_key);
-  if (!intake) return errc::corrupt;
-  value_key const key = derive_value_key(keys.record, *intake);
+  if (!has_key_ || sealed_key != sealed_key_) {
+    auto const intake = open_sealed_key(keys_, sealed_key);
+    if (!intake) return errc::corrupt;
+    key_ = derive_value_key(keys_.record, *intake);
+    sealed_key_ = sealed_key;
+    has_key_ = true;
+  }
   auto* const at = reinterpret_cast<unsigned char*>(out.reveal_storage().data() + out.size());
   auto const opened =
-      aead_decrypt(key.reveal(), nonce, as_bytes(associated_data(place)), as_bytes(cipher), at);
+      aead_decrypt(key_.reveal(), nonce, as_bytes(associated_data(place)), as_bytes(cipher), at);
   if (!opened) return errc::corrupt;
   out.resize(out.size() + plain_bytes);
   return {};

@@ -57,6 +57,23 @@ class sealer {
                                     std::span<unsigned char const, aead_nonce_bytes> nonce,
                                     std::string_view value, value_place const& place);
 
+// Opens values, and keeps the last intake key meanwhile: values that were set together share one, and
+// opening it is what costs. For as long as one delivery.
+class value_opener {
+ public:
+  explicit value_opener(keeper_share const& keys) : keys_(keys) {}
+
+  // As open_value.
+  [[nodiscard]] result<void> open(std::string_view sealed, value_place const& place,
+                                  secret_buffer& out);
+
+ private:
+  keeper_share const& keys_;
+  std::array<unsigned char, sealed_key_bytes> sealed_key_{};
+  value_key key_;  // of the values that are sealed with it
+  bool has_key_ = false;
+};
+
 // Appends the value to `out`. errc::corrupt, with `out` as it was, when the bytes were not sealed
 // for this place by a holder of the record key, when anything in them was changed, or when they
 // do not fit into `out`.

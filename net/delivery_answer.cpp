@@ -68,11 +68,12 @@ result<core::secret_buffer> make_delivery_body(core::keeper_share const& keys,
   for (core::record_message const& record : set.records) sealed_bytes += record.sealed.size();
   core::secret_buffer values(sealed_bytes);
   std::vector<opened_value> opened;
+  core::value_opener opener(keys);
   for (core::record_message const& record : set.records) {
     if (policy.withholds(record.name.text())) continue;
     std::size_t const from = values.size();
     core::value_place const place{project, record.name, record.record_id};
-    if (!core::open_value(keys, record.sealed, place, values)) return errc::corrupt;
+    if (!opener.open(record.sealed, place, values)) return errc::corrupt;
     opened.push_back({&record.name, from, values.size() - from});
   }
   counting_sink count;

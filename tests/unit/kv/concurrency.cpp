@@ -94,6 +94,28 @@ BOOST_AUTO_TEST_CASE(within_a_group_each_change_sees_what_those_before_it_did) {
   BOOST_CHECK(sealed->records[1].sealed == "third");
 }
 
+BOOST_AUTO_TEST_CASE(
+    a_project_deleted_between_two_writes_takes_the_first_along_and_not_the_second) {
+  running_store store(*this, 25, nullptr);
+  test::waiting_port port;
+  std::deque<core::change> changes;
+  changes.emplace_back(test::create("bot"), port);
+  changes.emplace_back(test::upsert("bot", "A", 1, "first"), port);
+  changes.emplace_back(test::erase("bot"), port);
+  changes.emplace_back(test::upsert("bot", "LOST", 2), port);
+  changes.emplace_back(test::create("bot"), port);
+  changes.emplace_back(test::upsert("bot", "B", 3, "second"), port);
+  for (core::change& one : changes) submit(*store, one);
+  store.start();
+  port.wait_for(changes.size());
+  BOOST_TEST(port.groups() == changes.size());
+  BOOST_TEST(std::get<core::removed>(*changes[2].came_of).existed);
+  BOOST_TEST(test::is(changes[3].came_of, errc::not_found));
+  BOOST_TEST(test::names(*store.list("bot")) == "B,");
+  BOOST_TEST(store.show("bot")->secret_count == 1u);
+  BOOST_TEST(!store.must<core::removed>(test::remove("bot", "A")).existed);
+}
+
 BOOST_AUTO_TEST_CASE(changes_come_back_in_their_order_and_once_a_group) {
   running_store store(*this, 100'000, nullptr);
   constexpr std::size_t count = core::limits::commit_group_changes_max * 2 + 300;

@@ -202,10 +202,17 @@ BOOST_AUTO_TEST_CASE(a_store_in_use_is_refused_and_says_so) {
   BOOST_TEST(says(refusal(folder.store(), share.check), "in use"));
 }
 
-BOOST_AUTO_TEST_CASE(a_folder_that_is_not_there_is_not_blamed_on_another_process) {
-  std::string const line = refusal(folder.path() + "/blocks/missing/store", share.check);
-  BOOST_TEST(line != "");
-  BOOST_TEST(!says(line, "in use"));
+BOOST_AUTO_TEST_CASE(a_fault_of_the_disk_is_not_blamed_on_another_process) {
+  std::string const blocks = folder.path() + "/blocks";  // "lock" is part of the name
+  std::filesystem::create_directories(blocks + "/CURRENT");
+  BOOST_TEST(refusal(blocks, share.check) != "");
+  BOOST_TEST(!says(refusal(blocks, share.check), "in use"));
+}
+
+BOOST_AUTO_TEST_CASE(rows_of_another_root_key_are_refused_whatever_the_mark_says) {
+  static_cast<void>(open_database());
+  put_meta(*this, "check", std::string(share.check.size(), 'c'));
+  BOOST_TEST(says(refusal(folder.store(), share.check), "root key"));
 }
 
 BOOST_AUTO_TEST_CASE(a_damaged_sequence_or_api_key_stops_the_start) {

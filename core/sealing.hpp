@@ -57,8 +57,8 @@ class sealer {
                                     std::span<unsigned char const, aead_nonce_bytes> nonce,
                                     std::string_view value, value_place const& place);
 
-// Opens values, and keeps the last intake key meanwhile: values that were set together share one, and
-// opening it is what costs. For as long as one delivery.
+// Opens values, and keeps the last intake key meanwhile: values that were set together share one,
+// and opening it is what costs. For as long as one delivery.
 class value_opener {
  public:
   explicit value_opener(keeper_share const& keys) : keys_(keys) {}

@@ -157,6 +157,7 @@ class bench_run {
   }
 
   void do_chore(chore what, char const* name) {
+    if (!admin_form_) return;  // set before the first chore
     std::uint32_t const limit = secrets_at_most();
     refused_.clear();
     chore_parts const parts{data_, *admin_form_, limit > usual_secret_limit ? limit : 0,

@@ -289,10 +289,13 @@ def for_everybody(binary):
 
 
 def is_alive(pid):
+    """Also while only threads beside the first one are left: they hold its sockets."""
     try:
         with open("/proc/%d/stat" % pid) as stat:
-            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
+            if stat.read().rsplit(")", 1)[1].split()[0] != "Z":
+                return True
+        return len(os.listdir("/proc/%d/task" % pid)) > 1
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 

@@ -528,8 +528,8 @@ def test_run_ends_by_the_signal_of_its_command(server, shop):
 
 def test_signals_reach_the_command(server, shop):
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP):
-        script = ("import signal,sys,time\n"
-                  "def got(n, f): print('got', n, flush=True); sys.exit(40)\n"
+        script = ("import os,signal,time\n"
+                  "def got(n, f): os.write(1, b'got %%d\\n' %% n); os._exit(40)\n"
                   "signal.signal(%d, got)\nprint('ready', flush=True)\ntime.sleep(60)" % number)
         child = subprocess.Popen([TACIT, "run", "--project", "shop", "--", sys.executable, "-c",
                                   script], stdout=subprocess.PIPE,

@@ -233,9 +233,9 @@ task<bool> serve_input(worker& at, connection& one, peer const& from, held_input
       bool const answered = co_await send_output(at, one);
       if (!answered) co_return false;
     } else if (!done.full) {
-      if (done.keep_alive) {
-        if (done.next == waiting_for::request || one.state != done.next) at.enter(one, done.next);
-      }
+      // A request's time begins with its first byte, not anew with every piece of it.
+      bool const begins = done.consumed > 0 || one.state != done.next;
+      if (done.keep_alive && begins) at.enter(one, done.next);
       co_return done.keep_alive;
     }
     if (!done.keep_alive) co_return false;

@@ -1,5 +1,6 @@
 """What of HTTP/1.1 is taken and what is refused, to the byte and however it is cut up."""
 import json
+import time
 
 import pytest
 
@@ -464,3 +465,17 @@ def test_the_socket_of_the_owner_takes_the_same_requests(server):
                          (get(start="GET /api/v1/user/me HTTP/1.1"), 200)):
         with over_unix(server.api_socket) as wire:
             assert isinstance(wire, Wire) and wire.send(data).answer().status == status
+
+
+def test_a_steady_pipelining_client_is_not_timed_out():
+    """Each request has its own time: a piece of the next behind every answer is no slow head."""
+    whole = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+    with Server(limits_head_seconds=1) as own:
+        raw = own.connect_raw()
+        raw.sendall(whole[:9])
+        end = time.monotonic() + 4
+        while time.monotonic() < end:
+            raw.sendall(whole[9:] + whole[:9])
+            assert raw.recv(4096).startswith(b"HTTP/1.1 200 ")
+            time.sleep(0.02)
+        raw.close()

@@ -6,7 +6,6 @@
 #include <sys/socket.h>
 
 #include <csignal>
-#include <cstdio>
 #include <future>
 #include <thread>
 
@@ -129,9 +128,13 @@ void show_first_key(kv::store& store, core::rate_limiter& limiter,
   if (!store.submit(asked)) return;
   port.wait();
   if (!asked.came_of) return;
-  std::string_view const text = raw.reveal();
-  std::printf("admin API key, shown this once: %.*s\n", static_cast<int>(text.size()), text.data());
-  std::fflush(stdout);
+  // Not through stdio, whose buffer would keep it.
+  core::secret_buffer line(128);
+  bool const fits = line.append("admin API key, shown this once: ") && line.append(raw.reveal()) &&
+                    line.append("\n");
+  CHECK(fits);
+  [[maybe_unused]] auto const shown =
+      ::write(STDOUT_FILENO, line.reveal().data(), line.reveal().size());
 }
 
 enum class ending { asked, keeper_gone, storage_unknown };

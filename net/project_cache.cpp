@@ -53,6 +53,8 @@ result<rendered_list const*> project_cache::render(core::read_permit const& perm
   to.body.clear();
   to.generation = generation;
   to.revision = list->revision;
+  constexpr std::size_t bytes_per_secret_max = 216;
+  to.body.reserve(64 + list->secrets.size() * bytes_per_secret_max);  // growing would leave labels
   append_secret_list_body(to.body, *list);
   if (&to != &not_kept_) list_bytes_ += to.body.size();
   return &to;

@@ -38,6 +38,7 @@ service::service(service_parts const& parts, core::completion_port& home)
       value_(core::limits::value_bytes_max),
       projects_(parts.store) {
   core::fill_random(tag_key_.reveal_mutable());
+  body_.reserve(4096);  // growing would leave pieces of labels and new API keys behind
 }
 
 void service::grow_old() noexcept { sealer_.forget_if_old(boot_milliseconds()); }

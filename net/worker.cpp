@@ -25,7 +25,9 @@ worker::worker(service_parts const& parts, connection_limits const& limits)
       limits_(limits),
       service_(parts, *this),
       scratch_(parts.framing.head_bytes + parts.framing.body_bytes + scratch_slack_bytes),
-      now_seconds_(monotonic_seconds()) {}
+      now_seconds_(monotonic_seconds()) {
+  output_.reserve(16 * 1024);  // as the service's body
+}
 
 worker::~worker() = default;
 

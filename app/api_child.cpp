@@ -11,7 +11,7 @@
 #include <string_view>
 #include <thread>
 
-#include "app/settings.hpp"
+#include "app/settings/settings.hpp"
 
 extern char** environ;
 

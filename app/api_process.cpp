@@ -14,7 +14,7 @@
 #include "app/limiter_memory.hpp"
 #include "app/listen.hpp"
 #include "app/log_sink.hpp"
-#include "app/sandbox.hpp"
+#include "app/sandbox/sandbox.hpp"
 #include "app/startup.hpp"
 #include "core/channel.hpp"
 #include "kv/store.hpp"

@@ -10,7 +10,7 @@
 #include <string>
 
 #include "app/descriptor.hpp"
-#include "app/settings.hpp"
+#include "app/settings/settings.hpp"
 
 namespace tacit::app {
 

@@ -9,7 +9,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "app/settings.hpp"
+#include "app/settings/settings.hpp"
 
 namespace tacit::app {
 

@@ -4,7 +4,7 @@
 #include <memory>
 #include <string_view>
 
-#include "app/settings.hpp"
+#include "app/settings/settings.hpp"
 #include "core/log.hpp"
 
 namespace tacit::app {

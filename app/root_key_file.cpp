@@ -8,7 +8,7 @@
 #include <cstring>
 
 #include "app/descriptor.hpp"
-#include "app/settings.hpp"
+#include "app/settings/settings.hpp"
 #include "kv/database.hpp"
 
 namespace tacit::app {

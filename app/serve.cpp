@@ -16,7 +16,7 @@
 #include "app/listen.hpp"
 #include "app/log_sink.hpp"
 #include "app/root_key_file.hpp"
-#include "app/sandbox.hpp"
+#include "app/sandbox/sandbox.hpp"
 #include "app/startup.hpp"
 #include "core/channel.hpp"
 #include "core/delivery_policy.hpp"

@@ -1,7 +1,7 @@
 // How the program's start is wired; each function is one process's main.
 #pragma once
 
-#include "app/settings.hpp"
+#include "app/settings/settings.hpp"
 
 namespace tacit::app {
 

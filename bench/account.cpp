@@ -10,11 +10,11 @@
 #include <fstream>
 #include <thread>
 
-#include "app/cli_api.hpp"
-#include "app/cli_delivery.hpp"
-#include "app/cli_error.hpp"
-#include "app/cli_output.hpp"
-#include "app/settings.hpp"
+#include "app/cli/api.hpp"
+#include "app/cli/delivery.hpp"
+#include "app/cli/error.hpp"
+#include "app/cli/output.hpp"
+#include "app/settings/settings.hpp"
 
 namespace tacit::bench {
 

@@ -1,7 +1,7 @@
 // The finite works around a run, and the checks that they share with the scenarios.
 #include <algorithm>
 
-#include "app/cli_output.hpp"
+#include "app/cli/output.hpp"
 #include "bench/work.hpp"
 
 namespace tacit::bench {

@@ -1,7 +1,7 @@
 #include <exception>
 
-#include "app/cli_error.hpp"
-#include "app/cli_output.hpp"
+#include "app/cli/error.hpp"
+#include "app/cli/output.hpp"
 #include "bench/options.hpp"
 #include "bench/run.hpp"
 #include "core/crypto.hpp"

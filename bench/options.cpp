@@ -5,7 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <map>
 
-#include "app/command_line.hpp"
+#include "app/cli/command_line.hpp"
 
 namespace tacit::bench {
 

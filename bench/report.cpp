@@ -4,7 +4,7 @@
 #include <array>
 #include <cstdio>
 
-#include "app/cli_output.hpp"
+#include "app/cli/output.hpp"
 #include "bench/work.hpp"
 #include "net/json_writer.hpp"
 

@@ -14,8 +14,8 @@
 #include <optional>
 #include <thread>
 
-#include "app/cli_error.hpp"
-#include "app/cli_output.hpp"
+#include "app/cli/error.hpp"
+#include "app/cli/output.hpp"
 #include "bench/account.hpp"
 #include "bench/clock.hpp"
 #include "bench/crew.hpp"

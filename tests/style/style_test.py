@@ -98,8 +98,8 @@ CLEAN = [
     ("core/a.cpp", "/* strcpy(a, b)\n   #include <thread>\n*/\nchar quote = '\"';\n"),
     ("kv/a.cpp", '#include <rocksdb/db.h>\n#include <thread>\n\n#include "core/name.hpp"\n'),
     ("net/a.cpp", "#include <boost/asio/write.hpp>\n#include <sys/socket.h>\n"),
-    ("app/cli_run.cpp", '#include "kv/a.hpp"\nauto* v = std::getenv("X"); std::cout << v;\n'),
-    ("app/settings_env.cpp", 'auto* v = std::getenv("HOME");\n'),
+    ("app/cli/run.cpp", '#include "kv/a.hpp"\nauto* v = std::getenv("X"); std::cout << v;\n'),
+    ("app/settings/env.cpp", 'auto* v = std::getenv("HOME");\n'),
     ("tests/unit/core/a.cpp", '#include "tests/unit/fake.hpp"\n#include "core/name.hpp"\n'),
     ("app/a.cpp", 'auto name = "/tmp/x-XXXXXX"; my_fprintf(a); homework/main;\n'),
 ]

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "app/cli_api.hpp"
+#include "app/cli/api.hpp"
 
 namespace tacit::app {
 namespace {

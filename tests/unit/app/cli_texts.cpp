@@ -3,13 +3,13 @@
 #include <boost/test/unit_test.hpp>
 #include <string>
 
-#include "app/cli_api.hpp"
-#include "app/cli_delivery.hpp"
-#include "app/cli_error.hpp"
-#include "app/cli_json.hpp"
-#include "app/cli_output.hpp"
-#include "app/cli_value.hpp"
-#include "app/command_line.hpp"
+#include "app/cli/api.hpp"
+#include "app/cli/command_line.hpp"
+#include "app/cli/delivery.hpp"
+#include "app/cli/error.hpp"
+#include "app/cli/json.hpp"
+#include "app/cli/output.hpp"
+#include "app/cli/value.hpp"
 #include "core/crypto.hpp"
 #include "tests/unit/app/cli_source_tree.hpp"
 

@@ -8,7 +8,7 @@
 #include <fstream>
 #include <string>
 
-#include "app/sandbox.hpp"
+#include "app/sandbox/sandbox.hpp"
 #include "tests/unit/app/confined_child.hpp"
 
 namespace tacit::app {

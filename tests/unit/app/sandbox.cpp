@@ -1,4 +1,4 @@
-#include "app/sandbox.hpp"
+#include "app/sandbox/sandbox.hpp"
 
 #include <fcntl.h>
 #include <netinet/in.h>

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "app/sandbox.hpp"
+#include "app/sandbox/sandbox.hpp"
 #include "tests/unit/app/confined_child.hpp"
 
 namespace tacit::app {

@@ -1,6 +1,6 @@
 // Where a setting comes from, which one wins, what is refused and how the refusal names it; and
 // that conf/tacit.toml states what the code does.
-#include "app/settings.hpp"
+#include "app/settings/settings.hpp"
 
 #include <unistd.h>
 
@@ -12,7 +12,7 @@
 #include <sstream>
 #include <string>
 
-#include "app/settings_table.hpp"
+#include "app/settings/table.hpp"
 #include "tests/unit/app/cli_source_tree.hpp"
 
 namespace tacit::app {

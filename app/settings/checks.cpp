@@ -4,7 +4,7 @@
 #include <array>
 #include <charconv>
 
-#include "app/settings_table.hpp"
+#include "app/settings/table.hpp"
 #include "core/name.hpp"
 
 namespace tacit::app {

@@ -1,4 +1,4 @@
-#include "app/cli_commands.hpp"
+#include "app/cli/commands.hpp"
 
 namespace tacit::app {
 

@@ -1,4 +1,4 @@
-#include "app/settings_table.hpp"
+#include "app/settings/table.hpp"
 
 #include <algorithm>
 #include <array>

@@ -6,8 +6,8 @@
 #include <cerrno>
 #include <cstring>
 
-#include "app/cli_error.hpp"
-#include "app/cli_value.hpp"
+#include "app/cli/error.hpp"
+#include "app/cli/value.hpp"
 
 namespace tacit::app {
 

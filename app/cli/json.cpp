@@ -1,4 +1,4 @@
-#include "app/cli_json.hpp"
+#include "app/cli/json.hpp"
 
 #include <algorithm>
 #include <array>

@@ -1,4 +1,4 @@
-#include "app/cli_delivery.hpp"
+#include "app/cli/delivery.hpp"
 
 #include <pwd.h>
 #include <unistd.h>
@@ -7,8 +7,8 @@
 #include <cerrno>
 #include <cstring>
 
-#include "app/cli_error.hpp"
-#include "app/cli_output.hpp"
+#include "app/cli/error.hpp"
+#include "app/cli/output.hpp"
 #include "core/name.hpp"
 #include "net/client.hpp"
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "app/settings.hpp"
+#include "app/settings/settings.hpp"
 #include "core/secret.hpp"
 
 namespace tacit::app {

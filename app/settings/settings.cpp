@@ -1,4 +1,4 @@
-#include "app/settings.hpp"
+#include "app/settings/settings.hpp"
 
 #include <grp.h>
 #include <pwd.h>
@@ -9,7 +9,7 @@
 #include <array>
 #include <string_view>
 
-#include "app/settings_table.hpp"
+#include "app/settings/table.hpp"
 
 namespace tacit::app {
 

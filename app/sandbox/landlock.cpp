@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <system_error>
 
-#include "app/sandbox.hpp"
+#include "app/sandbox/sandbox.hpp"
 
 namespace tacit::app {
 namespace {

@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "app/cli_api.hpp"
-#include "app/cli_value.hpp"
+#include "app/cli/api.hpp"
+#include "app/cli/value.hpp"
 
 namespace tacit::app {
 

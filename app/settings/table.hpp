@@ -9,7 +9,7 @@
 #include <variant>
 #include <vector>
 
-#include "app/settings.hpp"
+#include "app/settings/settings.hpp"
 
 namespace tacit::app {
 

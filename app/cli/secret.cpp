@@ -1,7 +1,7 @@
 #include <sys/prctl.h>
 
-#include "app/cli_commands.hpp"
-#include "app/cli_output.hpp"
+#include "app/cli/commands.hpp"
+#include "app/cli/output.hpp"
 #include "core/check.hpp"
 
 namespace tacit::app {

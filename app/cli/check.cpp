@@ -1,5 +1,5 @@
-#include "app/cli_commands.hpp"
-#include "app/cli_output.hpp"
+#include "app/cli/commands.hpp"
+#include "app/cli/output.hpp"
 
 namespace tacit::app {
 

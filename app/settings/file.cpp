@@ -10,7 +10,7 @@
 #define TOML_ENABLE_FORMATTERS 0
 #include <toml++/toml.h>
 
-#include "app/settings_table.hpp"
+#include "app/settings/table.hpp"
 
 namespace tacit::app {
 

@@ -1,4 +1,4 @@
-#include "app/cli_output.hpp"
+#include "app/cli/output.hpp"
 
 #include <unistd.h>
 
@@ -6,7 +6,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "app/cli_error.hpp"
+#include "app/cli/error.hpp"
 #include "core/utf8.hpp"
 
 namespace tacit::app {

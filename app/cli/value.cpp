@@ -1,4 +1,4 @@
-#include "app/cli_value.hpp"
+#include "app/cli/value.hpp"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -6,8 +6,8 @@
 #include <cerrno>
 #include <cstring>
 
-#include "app/cli_error.hpp"
-#include "app/cli_output.hpp"
+#include "app/cli/error.hpp"
+#include "app/cli/output.hpp"
 #include "core/limits.hpp"
 #include "core/utf8.hpp"
 

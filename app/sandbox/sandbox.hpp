@@ -22,7 +22,7 @@
 #include <string>
 #include <vector>
 
-#include "app/settings.hpp"
+#include "app/settings/settings.hpp"
 
 namespace tacit::app {
 

@@ -1,10 +1,10 @@
-#include "app/command_line.hpp"
+#include "app/cli/command_line.hpp"
 
 #include <exception>
 #include <new>
 
-#include "app/cli_error.hpp"
-#include "app/cli_output.hpp"
+#include "app/cli/error.hpp"
+#include "app/cli/output.hpp"
 #include "app/startup.hpp"
 #include "core/crypto.hpp"
 

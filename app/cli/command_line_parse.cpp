@@ -3,10 +3,10 @@
 #include <charconv>
 #include <memory>
 
-#include "app/cli_commands.hpp"
-#include "app/cli_error.hpp"
-#include "app/cli_output.hpp"
-#include "app/command_line.hpp"
+#include "app/cli/command_line.hpp"
+#include "app/cli/commands.hpp"
+#include "app/cli/error.hpp"
+#include "app/cli/output.hpp"
 #include "app/startup.hpp"
 #include "core/limits.hpp"
 

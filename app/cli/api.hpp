@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "app/cli_json.hpp"
-#include "app/settings.hpp"
+#include "app/cli/json.hpp"
+#include "app/settings/settings.hpp"
 #include "net/client.hpp"
 
 namespace tacit::app {

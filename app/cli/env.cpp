@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "app/cli_delivery.hpp"
-#include "app/cli_output.hpp"
+#include "app/cli/delivery.hpp"
+#include "app/cli/output.hpp"
 #include "core/check.hpp"
 
 namespace tacit::app {

@@ -19,7 +19,7 @@
 #include <span>
 #include <system_error>
 
-#include "app/sandbox.hpp"
+#include "app/sandbox/sandbox.hpp"
 
 namespace tacit::app {
 namespace {

@@ -1,4 +1,4 @@
-#include "app/sandbox.hpp"
+#include "app/sandbox/sandbox.hpp"
 
 #include <grp.h>
 #include <linux/capability.h>

@@ -7,9 +7,9 @@
 #include <utility>
 #include <vector>
 
-#include "app/cli_commands.hpp"
-#include "app/cli_json.hpp"
-#include "app/settings.hpp"
+#include "app/cli/commands.hpp"
+#include "app/cli/json.hpp"
+#include "app/settings/settings.hpp"
 #include "core/secret.hpp"
 
 namespace tacit::app {

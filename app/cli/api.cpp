@@ -1,8 +1,8 @@
-#include "app/cli_api.hpp"
+#include "app/cli/api.hpp"
 
 #include <algorithm>
 
-#include "app/cli_error.hpp"
+#include "app/cli/error.hpp"
 #include "core/name.hpp"
 
 namespace tacit::app {

@@ -1,8 +1,8 @@
 #include <unistd.h>
 
-#include "app/cli_commands.hpp"
-#include "app/cli_error.hpp"
-#include "app/cli_output.hpp"
+#include "app/cli/commands.hpp"
+#include "app/cli/error.hpp"
+#include "app/cli/output.hpp"
 #include "core/api_key.hpp"
 #include "core/timestamp.hpp"
 

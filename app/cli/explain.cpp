@@ -4,8 +4,8 @@
 #include <cerrno>
 #include <cstring>
 
-#include "app/cli_api.hpp"
-#include "app/cli_output.hpp"
+#include "app/cli/api.hpp"
+#include "app/cli/output.hpp"
 
 namespace tacit::app {
 

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "app/cli_json.hpp"
+#include "app/cli/json.hpp"
 
 namespace tacit::app {
 

@@ -5,9 +5,9 @@
 #include <cerrno>
 #include <cstring>
 
-#include "app/cli_delivery.hpp"
-#include "app/cli_error.hpp"
-#include "app/cli_output.hpp"
+#include "app/cli/delivery.hpp"
+#include "app/cli/error.hpp"
+#include "app/cli/output.hpp"
 #include "core/check.hpp"
 
 namespace tacit::app {

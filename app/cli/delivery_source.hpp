@@ -1,0 +1,60 @@
+// Where `run` and `env` get the delivered set from. Refused, absent, unavailable and empty are four
+// answers, and none is ever turned into another: empty is a set without values, the others are
+// delivery_fault's.
+#pragma once
+
+#include <boost/system/result.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "app/cli/commands.hpp"
+#include "app/cli/delivered.hpp"
+#include "app/settings/settings.hpp"
+
+namespace tacit::app {
+
+enum class delivery_fault {
+  refused,         // this peer may not read the project (an authoritative 403)
+  absent,          // there is no such project (an authoritative 404)
+  unavailable,     // nobody answered, or a 503: asking again may help
+  not_understood,  // what answered is no keeper, or speaks another version: it will not
+};
+
+struct undelivered {
+  delivery_fault fault;
+  std::string line;  // for stderr: what is wrong and what to do; never a value
+  unsigned retry_after_seconds = 0;
+};
+
+using delivery_answer = boost::system::result<delivered, undelivered>;
+
+// One project at one server. For one thread.
+class delivery_source {
+ public:
+  delivery_source() = default;
+  delivery_source(delivery_source const&) = delete;
+  delivery_source& operator=(delivery_source const&) = delete;
+  virtual ~delivery_source() = default;
+
+  // Asks once; blocks for net::client_timeout_seconds at most for each step.
+  [[nodiscard]] virtual delivery_answer ask() = 0;
+  // Which server this asks: another text for another one. A copy that is kept is bound to it.
+  [[nodiscard]] virtual std::string origin() const = 0;
+};
+
+// The one that the arguments name. Throws cli_error (wrong usage) and startup_error.
+[[nodiscard]] std::unique_ptr<delivery_source> open_delivery_source(delivery_arguments const& from,
+                                                                    surroundings const& around);
+
+// The keeper of this machine, over keeper.sock; the sockets are tried in turn, and only one that is
+// not there, or that cannot be reached, leads to the next.
+[[nodiscard]] std::unique_ptr<delivery_source> make_keeper_source(std::string project,
+                                                                  std::vector<std::string> sockets);
+
+// The sockets to try. A server that is named is the only one: --run-dir or $TACIT_RUN_DIR, else
+// <data_dir>/run of --data or $TACIT_DATA_DIR. Else <data_dir>/run of the default, then /run/tacit.
+[[nodiscard]] std::vector<std::string> keeper_sockets(delivery_arguments const& from,
+                                                      surroundings const& around);
+
+}  // namespace tacit::app

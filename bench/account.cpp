@@ -11,7 +11,7 @@
 #include <thread>
 
 #include "app/cli/api.hpp"
-#include "app/cli/delivery.hpp"
+#include "app/cli/delivery_source.hpp"
 #include "app/cli/error.hpp"
 #include "app/cli/output.hpp"
 #include "app/settings/settings.hpp"

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdio>
 
+#include "core/check.hpp"
 #include "net/json_writer.hpp"
 
 namespace tacit::net {
@@ -25,49 +26,49 @@ void append_field(std::string& out, std::string_view name, std::uint64_t number)
   out.append("\r\n");
 }
 
-std::string_view reason(unsigned status) {
+// The status line, with its end.
+std::string_view status_line(unsigned status) {
   switch (status) {
     case 200:
-      return "OK";
+      return "HTTP/1.1 200 OK\r\n";
     case 201:
-      return "Created";
+      return "HTTP/1.1 201 Created\r\n";
     case 304:
-      return "Not Modified";
+      return "HTTP/1.1 304 Not Modified\r\n";
     case 400:
-      return "Bad Request";
+      return "HTTP/1.1 400 Bad Request\r\n";
     case 401:
-      return "Unauthorized";
+      return "HTTP/1.1 401 Unauthorized\r\n";
     case 403:
-      return "Forbidden";
+      return "HTTP/1.1 403 Forbidden\r\n";
     case 404:
-      return "Not Found";
+      return "HTTP/1.1 404 Not Found\r\n";
     case 405:
-      return "Method Not Allowed";
+      return "HTTP/1.1 405 Method Not Allowed\r\n";
     case 408:
-      return "Request Timeout";
+      return "HTTP/1.1 408 Request Timeout\r\n";
     case 409:
-      return "Conflict";
+      return "HTTP/1.1 409 Conflict\r\n";
     case 411:
-      return "Length Required";
+      return "HTTP/1.1 411 Length Required\r\n";
     case 413:
-      return "Content Too Large";
+      return "HTTP/1.1 413 Content Too Large\r\n";
     case 414:
-      return "URI Too Long";
+      return "HTTP/1.1 414 URI Too Long\r\n";
     case 415:
-      return "Unsupported Media Type";
+      return "HTTP/1.1 415 Unsupported Media Type\r\n";
     case 429:
-      return "Too Many Requests";
+      return "HTTP/1.1 429 Too Many Requests\r\n";
     case 431:
-      return "Request Header Fields Too Large";
+      return "HTTP/1.1 431 Request Header Fields Too Large\r\n";
     case 500:
-      return "Internal Server Error";
+      return "HTTP/1.1 500 Internal Server Error\r\n";
     case 503:
-      return "Service Unavailable";
+      return "HTTP/1.1 503 Service Unavailable\r\n";
     case 507:
-      return "Insufficient Storage";
-    default:
-      return "Unknown";
+      return "HTTP/1.1 507 Insufficient Storage\r\n";
   }
+  CHECK(false);
 }
 
 // X-RateLimit-* and the fields of draft-ietf-httpapi-ratelimit-headers.
@@ -198,9 +199,7 @@ error_face face_of(errc error) noexcept {
 
 void append_answer_head(std::string& out, answer_head const& head, std::string_view date,
                         std::size_t body_bytes) {
-  out.append("HTTP/1.1 ");
-  append_number(out, head.status);
-  out.append(" ").append(reason(head.status)).append("\r\nDate: ").append(date);
+  out.append(status_line(head.status)).append("Date: ").append(date);
   out.append("\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nX-Request-Id: ");
   out.append(head.request_id).append("\r\n");
   if (head.version) {

@@ -238,6 +238,58 @@ result<std::optional<request_head>> parse_request_head(std::string_view bytes,
   return std::optional<request_head>(taken);
 }
 
+result<std::optional<request_head>> head_memory::parse(std::string_view bytes,
+                                                       framing_limits const& limits,
+                                                       core::short_tag_key const& key) {
+  bool const may_be_known = head_bytes_ > 0 && bytes.size() >= head_bytes_ &&
+                            bytes.substr(0, head_bytes_).ends_with("\r\n\r\n");
+  if (may_be_known) {
+    auto const tag = core::make_short_tag(key, core::as_bytes(bytes.substr(0, head_bytes_)));
+    if (core::equal_in_constant_time(tag, tag_)) return std::optional(recall(bytes));
+  }
+  auto parsed = parse_request_head(bytes, limits);
+  if (parsed && *parsed) remember(bytes, **parsed, key);
+  return parsed;
+}
+
+void head_memory::remember(std::string_view bytes, request_head const& head,
+                           core::short_tag_key const& key) {
+  auto const place = [bytes](std::optional<std::string_view> const& text) {
+    if (!text) return part{};
+    if (text->empty()) return part{0, 0, true};
+    auto const begin = static_cast<std::uint32_t>(text->data() - bytes.data());
+    return part{begin, static_cast<std::uint32_t>(begin + text->size()), true};
+  };
+  head_bytes_ = head.head_bytes;
+  tag_ = core::make_short_tag(key, core::as_bytes(bytes.substr(0, head_bytes_)));
+  texts_ = {place(head.target), place(head.authorization), place(head.content_type),
+            place(head.if_none_match), place(head.request_id)};
+  shape_ = {head.verb,
+            {},
+            head.head_bytes,
+            head.body_bytes,
+            head.keep_alive,
+            head.expects_continue,
+            {},
+            {},
+            {},
+            {}};
+}
+
+request_head head_memory::recall(std::string_view bytes) const {
+  auto const find = [bytes](part const& at) {
+    return at.is_there ? std::optional(bytes.substr(at.begin, std::size_t{at.end} - at.begin))
+                       : std::nullopt;
+  };
+  request_head head = shape_;
+  head.target = *find(texts_[0]);
+  head.authorization = find(texts_[1]);
+  head.content_type = find(texts_[2]);
+  head.if_none_match = find(texts_[3]);
+  head.request_id = find(texts_[4]);
+  return head;
+}
+
 std::optional<request_head> recover_head(std::string_view bytes) {
   bytes.remove_prefix(leading_bytes(bytes));
   head_scan const scanned = scan_head(bytes, bytes.size());

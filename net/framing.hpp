@@ -4,11 +4,13 @@
 // but for the parser's own.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
 
+#include "core/crypto.hpp"
 #include "core/error.hpp"
 #include "core/limits.hpp"
 
@@ -45,6 +47,31 @@ struct request_head {
 // Of several faults the first in the order of the bytes counts, however the bytes arrive.
 [[nodiscard]] core::result<std::optional<request_head>> parse_request_head(
     std::string_view bytes, framing_limits const& limits);
+
+// As parse_request_head, for the requests of one connection in turn: a head of the same bytes as
+// the last one, which is the rule with clients that keep a connection, is not parsed again. Keeps
+// no text of it, which names an API key: only a keyed tag (SipHash) and where the parts stand.
+class head_memory {
+ public:
+  [[nodiscard]] core::result<std::optional<request_head>> parse(std::string_view bytes,
+                                                                framing_limits const& limits,
+                                                                core::short_tag_key const& key);
+
+ private:
+  struct part {
+    std::uint32_t begin = 0;
+    std::uint32_t end = 0;
+    bool is_there = false;
+  };
+
+  void remember(std::string_view bytes, request_head const& head, core::short_tag_key const& key);
+  [[nodiscard]] request_head recall(std::string_view bytes) const;
+
+  std::size_t head_bytes_ = 0;  // 0: none yet
+  core::short_tag tag_{};
+  request_head shape_;  // without its texts
+  std::array<part, 5> texts_;
+};
 
 // What can be told of a request that was refused, for its answer and its log line: its head, when
 // that is complete and well formed. Only method, target and request id are set.

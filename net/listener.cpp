@@ -90,8 +90,7 @@ void listener::stop() {
   });
 }
 
-void listener::deal(int descriptor, listening_socket const& from, int family,
-                    std::uint64_t address_hash) {
+void listener::deal(int descriptor, listening_socket const& from, std::uint64_t address_hash) {
   if (open_.fetch_add(1, std::memory_order_relaxed) >= accepted_.connections_max) {
     open_.fetch_sub(1, std::memory_order_relaxed);
     std::string const answer = too_many_connections();
@@ -106,7 +105,7 @@ void listener::deal(int descriptor, listening_socket const& from, int family,
   }
   peer const client{address_hash, from.is_local && is_local_owner(descriptor, accepted_.owner)};
   worker* const to = workers_[next_worker_++ % workers_.size()];
-  to->adopt(descriptor, family, client, open_);
+  to->adopt(descriptor, client, open_);
 }
 
 // False when there is nothing to accept now.
@@ -116,8 +115,7 @@ bool listener::accept_one(listening_socket const& from) {
   int const accepted = ::accept4(from.descriptor, reinterpret_cast<sockaddr*>(&address), &size,
                                  SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (accepted < 0) return errno == ECONNABORTED || errno == EINTR;
-  int const family = from.is_local ? AF_UNIX : address.ss_family;
-  deal(accepted, from, family, hash_of(address));
+  deal(accepted, from, hash_of(address));
   return true;
 }
 

@@ -37,7 +37,7 @@ class listener {
  private:
   boost::asio::awaitable<void> accept_from(listening_socket from);
   [[nodiscard]] bool accept_one(listening_socket const& from);
-  void deal(int descriptor, listening_socket const& from, int family, std::uint64_t address_hash);
+  void deal(int descriptor, listening_socket const& from, std::uint64_t address_hash);
 
   boost::asio::io_context context_{1};
   std::vector<boost::asio::posix::stream_descriptor> descriptors_;

@@ -45,10 +45,20 @@ void service::grow_old() noexcept { sealer_.forget_if_old(boot_milliseconds()); 
 
 std::string_view service::make_request_id() {
   constexpr std::string_view alphabet = "0123456789abcdefghijklmnopqrstuv";
-  std::array<unsigned char, 26> random;  // 130 bits
+  std::array<unsigned char, 17> random;
   core::fill_nonce(random);
-  request_id_.clear();
-  for (unsigned char const byte : random) request_id_.push_back(alphabet[byte % alphabet.size()]);
+  request_id_.resize(26);  // 130 bits, five a character
+  std::size_t taken = 0;
+  unsigned bits = 0;
+  unsigned left = 0;
+  for (char& c : request_id_) {
+    if (left < 5) {
+      bits = bits << 8 | random[taken++];
+      left += 8;
+    }
+    left -= 5;
+    c = alphabet[bits >> left & 31u];
+  }
   return request_id_;
 }
 

@@ -84,6 +84,12 @@ class service {
  public:
   service(service_parts const& parts, core::completion_port& home);
 
+  // As head_memory::parse; `memory` is the connection's.
+  [[nodiscard]] core::result<std::optional<request_head>> parse_head(head_memory& memory,
+                                                                     std::string_view bytes) const {
+    return memory.parse(bytes, parts_.framing, tag_key_);
+  }
+
   // `body` has head.body_bytes bytes. It may hold a value: the caller wipes it afterwards.
   // `memory` is the connection's.
   [[nodiscard]] handled handle(request_head const& head, std::string_view body, peer const& from,
@@ -98,7 +104,6 @@ class service {
   // Now and then, when idle: forgets the intake key when it is old.
   void grow_old() noexcept;
 
-  [[nodiscard]] framing_limits const& framing() const noexcept { return parts_.framing; }
   [[nodiscard]] core::store& store() noexcept { return parts_.store; }
 
  private:
@@ -136,7 +141,7 @@ class service {
   service_parts const& parts_;
   core::completion_port& home_;
   core::sealer sealer_;
-  core::short_tag_key tag_key_;  // of remembered_key
+  core::short_tag_key tag_key_;  // of head_memory and remembered_key
   core::secret_buffer name_;     // the name and the value of the secret of the request at hand: a
   core::secret_buffer value_;    // client may take one for the other
   std::string body_;             // the body of the answer at hand

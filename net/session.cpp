@@ -1,8 +1,7 @@
 #include "net/session.hpp"
 
+#include <algorithm>
 #include <array>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/this_coro.hpp>
 #include <cstring>
 #include <memory>
 #include <utility>
@@ -12,7 +11,6 @@
 namespace tacit::net {
 
 namespace asio = boost::asio;
-using boost::system::error_code;
 
 namespace {
 
@@ -61,7 +59,7 @@ progress take_requests(worker& at, connection& one, std::string_view input, peer
       done.full = true;
       return done;
     }
-    auto const parsed = parse_request_head(rest, at.requests().framing());
+    auto const parsed = at.requests().parse_head(one.last_head, rest);
     if (!parsed) {
       at.requests().refuse_bytes(parsed.error(), rest, out);
       done.keep_alive = false;
@@ -91,43 +89,32 @@ progress take_requests(worker& at, connection& one, std::string_view input, peer
   return done;
 }
 
-bool is_would_block(error_code const& error) {
-  return error == asio::error::would_block || error == asio::error::try_again;
-}
-
-task<error_code> wait_until(connection& one, asio::socket_base::wait_type what) {
-  error_code error;
-  auto token = asio::redirect_error(use_task(), error);
-  co_await one.socket.async_wait(what, token);
-  co_return error;
-}
-
 // Sends what is in the worker's output and wipes it. False when the connection is of no use any
 // more.
 task<bool> send_output(worker& at, connection& one) {
   std::string& shared = at.output();
   if (shared.empty()) co_return true;
-  error_code error;
-  std::size_t sent = one.socket.write_some(asio::buffer(shared), error);
-  if (!error && sent == shared.size()) {
+  io_result sent = one.socket.write_some(shared);
+  if (sent.bytes == shared.size()) {
     core::wipe(shared.data(), shared.size());
     shared.clear();
     co_return true;
   }
   // The client reads slowly: the rest is kept here, so that others can use the shared output.
-  std::string rest = shared.substr(error ? 0 : sent);
+  std::string rest = shared.substr(sent.bytes);
   core::wipe(shared.data(), shared.size());
   shared.clear();
-  std::size_t at_byte = 0;
-  while (!error || is_would_block(error)) {
-    if (at_byte == rest.size()) break;
-    at.enter(one, waiting_for::client);
-    error = co_await wait_until(one, asio::socket_base::wait_write);
-    if (error) break;
-    sent = one.socket.write_some(asio::buffer(rest.data() + at_byte, rest.size() - at_byte), error);
-    if (!error) at_byte += sent;
+  std::string_view left = rest;
+  while (sent.state != io_state::ended && !left.empty()) {
+    if (!one.socket.is_ready(readiness::writable)) {
+      at.enter(one, waiting_for::client);
+      bool const writable = co_await one.socket.wait(readiness::writable);
+      if (!writable) break;
+    }
+    sent = one.socket.write_some(left);
+    left.remove_prefix(sent.bytes);
   }
-  bool const complete = at_byte == rest.size();
+  bool const complete = left.empty();
   core::wipe(rest.data(), rest.size());
   co_return complete;
 }
@@ -151,47 +138,60 @@ task<void> commit(worker& at, connection& one, pending_write& write) {
 // Ends the connection so that what was sent arrives: closing with unread bytes in the kernel would
 // make it reset the connection and drop them (RFC 9112 section 9.6).
 task<void> close_gently(worker& at, connection& one) {
-  error_code error;
-  one.socket.shutdown(asio::socket_base::shutdown_send, error);
+  one.socket.shutdown_send();
   at.enter(one, waiting_for::client);
   std::size_t seen = 0;
   std::array<char, 4096> ignored;
-  while (!error && !one.timed_out && seen < lingering_bytes_max) {
-    std::size_t const n = one.socket.read_some(asio::buffer(ignored), error);
-    core::wipe(ignored.data(), n);
-    seen += n;
-    if (is_would_block(error)) error = co_await wait_until(one, asio::socket_base::wait_read);
+  while (!one.timed_out && seen < lingering_bytes_max) {
+    if (!one.socket.is_ready(readiness::readable)) {
+      bool const readable = co_await one.socket.wait(readiness::readable);
+      if (!readable) break;
+    }
+    io_result const got = one.socket.read_some(ignored);
+    if (got.state == io_state::ended) break;
+    core::wipe(ignored.data(), got.bytes);
+    seen += got.bytes;
   }
 }
 
-// Most requests fit here, and reading into a buffer of the session's own costs one system call a
-// request: waiting first, to read into the shared scratch, would arm the reactor anew each time.
+// Most requests fit here: a wait then costs a connection no more than this.
 using first_bytes = std::array<char, 1024>;
 
+struct received {
+  io_state state = io_state::ended;  // would_block: the wait was cancelled
+  std::string_view input{};          // to be looked at: what was held, and what came
+};
+
 // Waits for bytes: into the session's own buffer when it holds a piece of a request, else into
-// `first`, and what does not fit there into the worker's scratch. Returns what is to be looked at.
-task<std::string_view> receive(worker& at, connection& one, held_input& held, first_bytes& first,
-                               error_code& error) {
-  auto token = asio::redirect_error(use_task(), error);
+// `first`, and what does not fit there into the worker's scratch.
+task<received> receive(worker& at, connection& one, held_input& held, first_bytes& first) {
   std::span<char> const space = held.empty() ? std::span<char>(first) : held.free_space();
-  asio::mutable_buffer const into(space.data(), space.size());
-  std::size_t const got = co_await one.socket.async_read_some(into, token);
-  if (error) co_return std::string_view();
-  if (!held.empty()) {
-    held.grow_by(got);
-    co_return held.view();
+  // One that sends without a pause lets the others have their turn.
+  if (one.socket.is_ready(readiness::readable)) co_await one.socket.yield();
+  io_result got{io_state::would_block, 0};
+  while (got.state == io_state::would_block) {
+    if (!one.socket.is_ready(readiness::readable)) {
+      bool const readable = co_await one.socket.wait(readiness::readable);
+      if (!readable) co_return received{io_state::would_block};
+    }
+    got = one.socket.read_some(space);
   }
-  if (got < first.size()) co_return std::string_view(first.data(), got);
+  if (got.state == io_state::ended) co_return received{};
+  if (!held.empty()) {
+    held.grow_by(got.bytes);
+    co_return received{io_state::done, held.view()};
+  }
+  if (got.bytes < first.size()) {
+    co_return received{io_state::done, {first.data(), got.bytes}};
+  }
   // There may be more: all of it in one piece.
   core::secret_buffer& scratch = at.scratch();
   scratch.resize(scratch.capacity());
   std::span<char> const all = scratch.reveal_storage();
-  std::memcpy(all.data(), first.data(), got);
-  error_code no_more;
-  std::size_t const more =
-      one.socket.read_some(asio::buffer(all.data() + got, all.size() - got), no_more);
-  scratch.resize(got + (no_more ? 0 : more));
-  co_return scratch.reveal();
+  std::memcpy(all.data(), first.data(), got.bytes);
+  io_result const more = one.socket.read_some(all.subspan(got.bytes));
+  scratch.resize(got.bytes + more.bytes);
+  co_return received{io_state::done, scratch.reveal()};
 }
 
 // Keeps what is left of the input in the session's own buffer, and makes room for what is missing.
@@ -251,18 +251,17 @@ task<bool> serve_input(worker& at, connection& one, peer const& from, held_input
 // False when there is nothing, so that the connection can be closed at once.
 task<bool> serve_last_input(worker& at, connection& one, peer const& from, held_input& held,
                             first_bytes& first) {
-  error_code error;
-  std::size_t const got = one.socket.read_some(asio::buffer(first), error);
-  if (error) co_return false;
-  std::string_view const input(first.data(), got);
+  io_result const got = one.socket.read_some(first);
+  if (got.state != io_state::done) co_return false;
+  std::string_view const input(first.data(), got.bytes);
   [[maybe_unused]] bool const goes_on = co_await serve_input(at, one, from, held, input);
   co_return true;
 }
 
 }  // namespace
 
-task<void> run_session(worker& at, stream_socket accepted, peer from) {
-  connection one(std::move(accepted));
+task<void> run_session(worker& at, int accepted, peer from) {
+  connection one(at.sockets(), accepted);
   linked const link(at, one);
   held_input held;
   first_bytes first;
@@ -270,13 +269,12 @@ task<void> run_session(worker& at, stream_socket accepted, peer from) {
 
   bool gently = true;
   while (!at.draining() || !held.empty()) {
-    error_code error;
-    std::string_view const input = co_await receive(at, one, held, first, error);
-    if (error) {
+    received const got = co_await receive(at, one, held, first);
+    if (got.state != io_state::done) {
       bool const in_request = one.state == waiting_for::head || one.state == waiting_for::body;
       // Else the client has closed, the connection is broken, or it was idle for too long.
       gently = false;
-      if (at.draining() && error == asio::error::operation_aborted && !in_request) {
+      if (at.draining() && got.state == io_state::would_block && !in_request) {
         gently = co_await serve_last_input(at, one, from, held, first);
       }
       if (one.timed_out && in_request) {
@@ -286,8 +284,8 @@ task<void> run_session(worker& at, stream_socket accepted, peer from) {
       }
       break;
     }
-    bool const goes_on = co_await serve_input(at, one, from, held, input);
-    core::wipe(first);
+    bool const goes_on = co_await serve_input(at, one, from, held, got.input);
+    core::wipe(first.data(), std::min(first.size(), got.input.size()));
     if (!goes_on) break;
   }
   if (gently) co_await close_gently(at, one);

@@ -5,8 +5,8 @@
 
 namespace tacit::net {
 
-// Serves requests on the socket until the client closes, errs or is too slow, or the worker drains.
-// Runs on the worker's thread; the worker outlives it.
-task<void> run_session(worker& at, stream_socket accepted, peer from);
+// Takes over a connected, non-blocking socket and serves requests on it until the client closes,
+// errs or is too slow, or the worker drains. Runs on the worker's thread; the worker outlives it.
+task<void> run_session(worker& at, int accepted, peer from);
 
 }  // namespace tacit::net

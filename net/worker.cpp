@@ -21,7 +21,8 @@ std::int64_t monotonic_seconds() { return monotonic_microseconds() / 1'000'000; 
 }  // namespace
 
 worker::worker(service_parts const& parts, connection_limits const& limits)
-    : tick_(context_),
+    : sockets_(context_),
+      tick_(context_),
       limits_(limits),
       service_(parts, *this),
       scratch_(parts.framing.head_bytes + parts.framing.body_bytes + scratch_slack_bytes),
@@ -32,23 +33,16 @@ worker::worker(service_parts const& parts, connection_limits const& limits)
 worker::~worker() = default;
 
 void worker::run() {
+  sockets_.watch();
   asio::co_spawn(context_, keep_time(), [](std::exception_ptr failed) {
     if (failed) std::rethrow_exception(failed);
   });
   context_.run();
 }
 
-void worker::adopt(int descriptor, int family, peer from, std::atomic<std::uint32_t>& open) {
-  asio::post(context_, [this, descriptor, family, from, &open] {
-    stream_socket accepted(context_);
-    boost::system::error_code error;
-    accepted.assign(asio::generic::stream_protocol(family, 0), descriptor, error);
-    if (!error) accepted.non_blocking(true, error);
-    if (error) {
-      open.fetch_sub(1, std::memory_order_relaxed);
-      return;
-    }
-    asio::co_spawn(context_, run_session(*this, std::move(accepted), from),
+void worker::adopt(int descriptor, peer from, std::atomic<std::uint32_t>& open) {
+  asio::post(context_, [this, descriptor, from, &open] {
+    asio::co_spawn(context_, run_session(*this, descriptor, from),
                    [&open](std::exception_ptr failed) {
                      open.fetch_sub(1, std::memory_order_relaxed);
                      if (failed) std::rethrow_exception(failed);
@@ -93,6 +87,7 @@ void worker::link(connection& one) noexcept {
 void worker::unlink(connection& one) noexcept {
   if (one.next != nullptr) one.next->previous = one.previous;
   (one.previous != nullptr ? one.previous->next : first_) = one.next;
+  if (draining_ && first_ == nullptr) tick_.cancel();
 }
 
 void worker::check_deadlines() {
@@ -123,16 +118,17 @@ void worker::check_deadlines() {
   }
 }
 
-asio::awaitable<void> worker::keep_time() {
+task<void> worker::keep_time() {
   while (!draining_ || first_ != nullptr) {
     tick_.expires_after(std::chrono::seconds(1));
     boost::system::error_code ignored;
-    auto token = asio::redirect_error(asio::use_awaitable, ignored);
+    auto token = asio::redirect_error(use_task(), ignored);
     co_await tick_.async_wait(token);
     now_seconds_ = monotonic_seconds();
     service_.grow_old();
     check_deadlines();
   }
+  sockets_.close();
 }
 
 }  // namespace tacit::net

@@ -3,17 +3,14 @@
 #pragma once
 
 #include <atomic>
-#include <boost/asio/awaitable.hpp>
-#include <boost/asio/basic_stream_socket.hpp>
-#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <cstdint>
 #include <string>
 
 #include "core/secret.hpp"
 #include "core/store.hpp"
+#include "net/ready_socket.hpp"
 #include "net/service.hpp"
 
 namespace tacit::net {
@@ -24,25 +21,18 @@ struct connection_limits {
   std::uint32_t idle_seconds = core::limits::idle_seconds_max;
 };
 
-// With the io_context's own executor type, which spares a virtual call or more an operation.
-using core_executor = boost::asio::io_context::executor_type;
-using stream_socket =
-    boost::asio::basic_stream_socket<boost::asio::generic::stream_protocol, core_executor>;
-template <typename T>
-using task = boost::asio::awaitable<T, core_executor>;
-using use_task = boost::asio::use_awaitable_t<core_executor>;
-
 // What a connection waits for: decides how long it may, and what it hears when it was too long.
 enum class waiting_for : std::uint8_t { request, head, body, commit, client };
 
 // A connection as its worker knows it: linked into the worker's list for as long as its session
 // runs. Owned by the session; touched by the worker's thread only.
 struct connection {
-  explicit connection(stream_socket accepted) : socket(std::move(accepted)) {}
+  connection(socket_set& set, int accepted) noexcept : socket(set, accepted) {}
 
-  stream_socket socket;
+  ready_socket socket;
   waiting_for state = waiting_for::request;
   std::int64_t since_seconds = 0;  // when it came into this state, monotonic
+  head_memory last_head;
   remembered_key api_key;
   bool timed_out = false;
   bool told_to_continue = false;  // of the request at hand
@@ -60,7 +50,7 @@ class worker final : public core::completion_port {
 
   // From any thread: takes over an accepted, non-blocking socket. `open` counts the connections of
   // all workers; the session counts itself out when it ends.
-  void adopt(int descriptor, int family, peer from, std::atomic<std::uint32_t>& open);
+  void adopt(int descriptor, peer from, std::atomic<std::uint32_t>& open);
 
   // From any thread: no request is begun any more; what is under way is answered, then every
   // connection is closed; after `patience_seconds` also those that do not read their answer.
@@ -69,6 +59,7 @@ class worker final : public core::completion_port {
   void complete(core::change* first) noexcept override;
 
   // For sessions, on the worker's thread.
+  [[nodiscard]] socket_set& sockets() noexcept { return sockets_; }
   [[nodiscard]] service& requests() noexcept { return service_; }
   [[nodiscard]] core::secret_buffer& scratch() noexcept { return scratch_; }
   [[nodiscard]] std::string& output() noexcept { return output_; }
@@ -78,10 +69,11 @@ class worker final : public core::completion_port {
   void unlink(connection& one) noexcept;
 
  private:
-  boost::asio::awaitable<void> keep_time();
+  task<void> keep_time();
   void check_deadlines();
 
   boost::asio::io_context context_{1};
+  socket_set sockets_;
   boost::asio::steady_timer tick_;
   connection_limits limits_;
   service service_;

@@ -2,6 +2,8 @@
 #include "net/framing.hpp"
 
 #include <boost/test/unit_test.hpp>
+#include <string>
+#include <vector>
 
 #include "tests/unit/core/samples.hpp"
 
@@ -260,6 +262,65 @@ BOOST_AUTO_TEST_CASE(a_connection_stays_open_as_version_and_field_say) {
   BOOST_TEST(!stays("1.1", "connection: x, close\r\n"));
   BOOST_TEST(!stays("1.0", ""));
   BOOST_TEST(stays("1.0", "Connection: keep-alive\r\n"));
+}
+
+// All that a head says, to compare.
+std::string summary_of(core::result<std::optional<request_head>> const& parsed) {
+  if (!parsed) return "refused " + std::to_string(static_cast<int>(parsed.error()));
+  if (!*parsed) return "incomplete";
+  request_head const& head = **parsed;
+  std::string text = std::to_string(static_cast<int>(head.verb)) + " " + std::string(head.target) +
+                     " " + std::to_string(head.head_bytes) + " " + std::to_string(head.body_bytes) +
+                     (head.keep_alive ? " stays" : " ends") +
+                     (head.expects_continue ? " expects" : "");
+  for (auto const& part :
+       {head.authorization, head.content_type, head.if_none_match, head.request_id}) {
+    text += part ? " [" + std::string(*part) + "]" : " -";
+  }
+  return text;
+}
+
+BOOST_AUTO_TEST_CASE(a_remembered_head_says_what_a_parsed_one_says) {
+  core::short_tag_key key;
+  core::fill_random(key.reveal_mutable());
+  std::vector<std::string> heads;
+  for (std::string_view const head : taken) heads.emplace_back(head);
+  for (refusal const& one : refused) heads.emplace_back(one.head);
+  heads.emplace_back(
+      "POST /api/v1/x?y HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer k\r\n"
+      "Content-Type: application/json\r\nContent-Length: 12\r\nIf-None-Match: \"3\"\r\n"
+      "x-request-id: abc-1._Z\r\nExpect: 100-continue\r\n\r\n{body}");
+  heads.emplace_back("GET / HTTP/1.1\r\nHost: a\r\nIf-None-Match: 1\r\nIf-None-Match: 2\r\n\r\n");
+  for (std::string const& head : heads) {
+    head_memory memory;
+    for (int time = 0; time < 3; ++time) {
+      std::string const elsewhere = head;  // the same bytes at another address
+      BOOST_TEST(summary_of(memory.parse(elsewhere, standard, key)) ==
+                 summary_of(parse_request_head(elsewhere, standard)));
+    }
+    for (std::string const& other : heads) {
+      std::string const behind = other + heads.front();
+      BOOST_TEST(summary_of(memory.parse(behind, standard, key)) ==
+                 summary_of(parse_request_head(behind, standard)));
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_head_that_differs_in_one_byte_is_not_the_remembered_one) {
+  core::short_tag_key key;
+  core::fill_random(key.reveal_mutable());
+  std::string const head =
+      "GET /a HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer one\r\nX-Request-Id: r\r\n\r\n";
+  for (std::size_t at = 0; at < head.size(); ++at) {
+    for (int const flip : {1, 2, 0x20, 0x80}) {
+      head_memory memory;
+      BOOST_TEST_REQUIRE(memory.parse(head, standard, key).has_value());
+      std::string changed = head;
+      changed[at] = static_cast<char>(changed[at] ^ flip);
+      BOOST_TEST(summary_of(memory.parse(changed, standard, key)) ==
+                 summary_of(parse_request_head(changed, standard)));
+    }
+  }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -84,6 +85,13 @@ core::delivery_policy policy_of(settings const& configured) {
   return {::getuid(), std::move(grants), configured.deliver_names};
 }
 
+// This machine's name, for receipts; "" when the kernel has none.
+std::string host_name() {
+  std::array<char, 256> name{};
+  if (::gethostname(name.data(), name.size() - 1) != 0) return {};
+  return name.data();
+}
+
 // What the keeper keeps of the root key, after the api was sent its share.
 core::locked_ptr<core::keeper_share> share_keys(core::root_key root, api_child const& api,
                                                 core::api_settings const& to_api) {
@@ -134,10 +142,11 @@ int status_after(std::optional<int> api_status, bool was_asked, core::log& log) 
 
 // The keeper's whole life after its start.
 int run_keeper(api_child& api, descriptor& keeper_socket, core::keeper_share const& keys,
-               core::delivery_policy const& policy, asio::io_context& context,
-               asio::signal_set& signals, core::log& log) {
+               core::delivery_policy const& policy, std::string const& host,
+               asio::io_context& context, asio::signal_set& signals, core::log& log) {
   net::keeper_channel channel(context, api.channel.release());
-  net::delivery delivery(context, keeper_socket.release(), {keys, policy, channel, log});
+  net::receipts receipts(context, channel, log, host);
+  net::delivery delivery(context, keeper_socket.release(), {keys, policy, channel, receipts, log});
   bool draining = false;
   bool api_gone = false;
   auto const rethrow = [](std::exception_ptr failed) {
@@ -147,6 +156,7 @@ int run_keeper(api_child& api, descriptor& keeper_socket, core::keeper_share con
     if (error) return;
     draining = true;
     log.write(core::severity::info, "draining", {});
+    receipts.drain();
     channel.send_drain();
     delivery.stop();
   });
@@ -217,7 +227,8 @@ int run_serve(settings const& configured) {
     return status == 0 ? 0 : status == status_storage_unknown ? status_storage_unknown : 1;
   }
   announce(urls, configured, *log);
-  int const status = run_keeper(api, keeper_socket, *keys, policy, context, signals, *log);
+  int const status =
+      run_keeper(api, keeper_socket, *keys, policy, host_name(), context, signals, *log);
   ::unlink(keeper_socket_path(configured).c_str());
   return status;
 }

@@ -4,6 +4,7 @@
 //   keeper → api   start    its settings and its share of the keys; the first message, once
 //                  fetch    the sealed values of one project
 //                  drain    finish what is under way, write out, exit 0
+//                  receipts what was delivered to whom, in batches: to be kept
 //   api → keeper   ready    it serves
 //                  record   one sealed value, in answer to a fetch
 //                  fetched  the end of a fetch: what came of it
@@ -16,10 +17,12 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "core/crypto.hpp"
 #include "core/error.hpp"
 #include "core/name.hpp"
+#include "core/receipt.hpp"
 #include "core/secret.hpp"
 
 namespace tacit::core {
@@ -58,6 +61,12 @@ struct fetch_message {
   project_id project;
 };
 struct drain_message {};
+// Of a batch. A receipt that is too long for one message is followed by one or more of extent
+// `part` with the rest of its secrets.
+struct receipts_message {
+  bool last = false;  // of the batch
+  std::vector<receipt> receipts;
+};
 struct ready_message {};
 struct record_message {
   std::uint32_t ask = 0;
@@ -81,8 +90,10 @@ struct fetched_message {
 [[nodiscard]] std::string encode_message(ready_message const& message);
 [[nodiscard]] std::string encode_message(record_message const& message);
 [[nodiscard]] std::string encode_message(fetched_message const& message);
+// A batch as messages, none for an empty one.
+[[nodiscard]] std::vector<std::string> encode_batch(std::vector<receipt> const& receipts);
 
-using message_to_api = std::variant<start_message, fetch_message, drain_message>;
+using message_to_api = std::variant<start_message, fetch_message, drain_message, receipts_message>;
 using message_to_keeper = std::variant<ready_message, record_message, fetched_message>;
 
 // errc::corrupt for anything that is not exactly one message of that direction.

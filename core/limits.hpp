@@ -48,6 +48,14 @@ inline constexpr std::uint32_t failed_auth_per_minute = 60;
 inline constexpr std::uint32_t intake_uses_max = 4096;
 inline constexpr std::int64_t intake_milliseconds_max = 1000;
 
+// Receipts of deliveries: what waits, in the keeper and again in the api; what is stored of a
+// project; what one answer lists.
+inline constexpr std::size_t consumer_text_bytes_max = 255;
+inline constexpr std::size_t receipts_waiting_max = 1024;
+inline constexpr std::size_t receipt_secrets_waiting_max = 128 * 1024;
+inline constexpr std::size_t consumers_per_project_max = 1000;
+inline constexpr std::size_t delivery_lines_max = 50'000;
+
 // The commit thread.
 inline constexpr std::size_t commit_queue_changes_max = 16'384;
 inline constexpr std::size_t commit_group_changes_max = 1024;
@@ -60,5 +68,7 @@ inline constexpr std::size_t channel_message_bytes_max = 32 * 1024;
 static_assert(value_bytes_max * 3 <= body_bytes_max, "4096 emoji as escapes take 12 bytes each");
 static_assert(channel_message_bytes_max > value_bytes_max + 1024);
 static_assert(last_four_min_length_min > label_chars);
+static_assert(receipt_secrets_waiting_max >= secrets_per_project_max, "one receipt always fits");
+static_assert(consumer_text_bytes_max <= 0xFF, "short texts in rows and messages");
 
 }  // namespace tacit::core::limits

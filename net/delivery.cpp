@@ -52,6 +52,7 @@ struct delivery_reply {
   core::secret_buffer body{0};
   unsigned status = 0;
   bool keep_alive = true;
+  std::optional<core::receipt> receipt{};  // of the values in it: noted once it is sent
 };
 
 std::string make_request_id(request_head const* head) {
@@ -127,7 +128,13 @@ asio::awaitable<delivery_reply> answer(delivery_parts const& parts, core::delive
     head.version.reset();
     co_return reply_error(head, errc::unavailable);
   }
-  co_return reply_with(head, std::move(*body));
+  delivery_reply reply = reply_with(head, std::move(*body));
+  reply.receipt.emplace(core::receipt{*project,
+                                      parts.noted.consumer_of(peer),
+                                      {},
+                                      core::delivery_extent::whole,
+                                      secrets_of(parts.policy, *set)});
+  co_return reply;
 }
 
 delivery_reply refuse(errc why, std::string_view request_id) {
@@ -289,6 +296,7 @@ asio::awaitable<void> delivery::serve(stream accepted, core::delivery_peer peer)
     }
     log_answer(peer, head ? &*head : nullptr, reply.status, request_id);
     bool const sent = co_await send(accepted, reply);
+    if (sent && reply.receipt) parts_.noted.delivered(std::move(*reply.receipt));
     keep_alive = sent && reply.keep_alive;
     if (head) input.erase(0, head->head_bytes);
     if (sent && !keep_alive) co_await linger(accepted);

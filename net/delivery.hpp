@@ -21,6 +21,7 @@
 #include "core/log.hpp"
 #include "net/framing.hpp"
 #include "net/keeper_channel.hpp"
+#include "net/receipts.hpp"
 
 namespace tacit::net {
 
@@ -29,6 +30,7 @@ struct delivery_parts {
   core::keeper_share const& keys;
   core::delivery_policy const& policy;
   keeper_channel& channel;
+  receipts& noted;
   core::log& log;
 };
 

@@ -1,5 +1,6 @@
 #include "net/keeper_channel.hpp"
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <boost/asio/redirect_error.hpp>
@@ -122,10 +123,21 @@ asio::awaitable<void> keeper_channel::run() {
   asks_.clear();
 }
 
+bool keeper_channel::send_now(std::string_view datagram,
+                              std::chrono::milliseconds at_most) noexcept {
+  int const socket = descriptor_.native_handle();
+  auto const try_send = [&] {
+    return ::send(socket, datagram.data(), datagram.size(), MSG_NOSIGNAL | MSG_DONTWAIT) >= 0;
+  };
+  if (try_send()) return true;
+  if (errno != EAGAIN || at_most.count() == 0) return false;
+  pollfd room{socket, POLLOUT, 0};
+  return ::poll(&room, 1, static_cast<int>(at_most.count())) == 1 && try_send();
+}
+
 void keeper_channel::send_drain() noexcept {
-  std::string const datagram = core::encode_message(core::drain_message{});
-  [[maybe_unused]] auto const sent = ::send(descriptor_.native_handle(), datagram.data(),
-                                            datagram.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  [[maybe_unused]] bool const sent =
+      send_now(core::encode_message(core::drain_message{}), std::chrono::milliseconds(100));
 }
 
 }  // namespace tacit::net

@@ -7,7 +7,9 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <cstdint>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -30,6 +32,11 @@ class keeper_channel {
   // errc::not_found when the api says that there is no such project; errc::unavailable when it says
   // so, does not answer in time, answers nonsense or is gone.
   boost::asio::awaitable<core::result<sealed_set>> fetch(core::project_id project);
+
+  // Sends one message without a coroutine, waiting at most so long for room. False when it was not
+  // sent.
+  [[nodiscard]] bool send_now(std::string_view datagram,
+                              std::chrono::milliseconds at_most) noexcept;
 
   // Reads answers until the api closes its end or sends what it must not.
   boost::asio::awaitable<void> run();

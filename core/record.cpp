@@ -240,13 +240,4 @@ std::string secret_key_of(project_id const& project, secret_name const& name) {
   return secrets_prefix_of(project).append(name.text());
 }
 
-std::string value_key_of(std::string_view secret_key, std::uint64_t record_id) {
-  std::string key(secret_key);
-  key.push_back('/');
-  for (int shift = 56; shift >= 0; shift -= 8) {
-    key.push_back(static_cast<char>(record_id >> shift & 0xFFu));
-  }
-  return key;
-}
-
 }  // namespace tacit::core

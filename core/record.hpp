@@ -43,11 +43,9 @@ struct row_place {
 [[nodiscard]] std::string encode_sequence(row_keys const&, row_place, std::uint64_t);
 [[nodiscard]] result<std::uint64_t> decode_sequence(row_keys const&, row_place, std::string_view);
 
-// Keys in the families `secrets` and `values`. '/' is in no name, so they are unambiguous, and the
-// rows of one project lie together, sorted by name.
+// Keys of a secret's two rows, in the families `secrets` and `values`. '/' is in no name, so they
+// are unambiguous, and the rows of one project lie together, sorted by name.
 [[nodiscard]] std::string secret_key_of(project_id const& project, secret_name const& name);
-// The secret's key is secret_key_of(…).
-[[nodiscard]] std::string value_key_of(std::string_view secret_key, std::uint64_t record_id);
 [[nodiscard]] std::string secrets_prefix_of(project_id const& project);
 
 }  // namespace tacit::core

@@ -102,7 +102,7 @@ result<commit_group::touched_secret*> commit_group::load_secret(std::string cons
       secret.row = without_label(*decoded);
     }
   }
-  if (secret.row) secret.stored_record_id = secret.row->record_id;
+  secret.is_stored = secret.row.has_value();
   return &secrets_.emplace(key, std::move(secret)).first->second;
 }
 
@@ -151,17 +151,15 @@ result<outcome> commit_group::run(core::remove_secret& asked) {
 }
 
 void commit_group::write_secret(std::string const& key, touched_secret const& secret) {
-  if (secret.stored_record_id) {
-    batch_.Delete(context_.store.in(family::values),
-                  core::value_key_of(key, *secret.stored_record_id));
-  }
+  auto* const values = context_.store.in(family::values);
+  auto* const secrets = context_.store.in(family::secrets);
   if (secret.row && secret.sealed_value != nullptr) {
-    batch_.Put(context_.store.in(family::values), core::value_key_of(key, secret.row->record_id),
-               *secret.sealed_value);
-    batch_.Put(context_.store.in(family::secrets), key,
+    batch_.Put(values, key, *secret.sealed_value);
+    batch_.Put(secrets, key,
                core::encode_secret(context_.keys, {family::secrets, key}, *secret.row));
-  } else if (secret.stored_record_id) {
-    batch_.Delete(context_.store.in(family::secrets), key);
+  } else if (secret.is_stored) {
+    batch_.Delete(values, key);
+    batch_.Delete(secrets, key);
   }
 }
 

@@ -66,8 +66,8 @@ class commit_group {
   [[nodiscard]] std::shared_ptr<core::api_key_directory> const& new_api_keys() const noexcept {
     return new_api_keys_;
   }
-  // Adds what the group has read and decided to what is known. Call
-  // last, once the batch is on disk.
+  // Adds what the group has read and decided to what is known. Call last. It is true once the batch
+  // is on disk; when that fails, nothing may be decided on top of it.
   void remember_in(commit_memory& memory);
 
  private:
@@ -87,7 +87,7 @@ class commit_group {
   // changes is written.
   struct touched_secret {
     std::optional<core::secret_row> row;
-    std::optional<std::uint64_t> stored_record_id;
+    bool is_stored = false;
     std::string const* sealed_value = nullptr;  // of the change that made the row; null: as stored
     bool changed = false;
   };

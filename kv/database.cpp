@@ -96,10 +96,10 @@ rocksdb::ColumnFamilyOptions family_options(std::shared_ptr<rocksdb::Cache> cons
                      "): check the disk and the folder's owner");
 }
 
-[[noreturn]] void fail_newer(std::string const& folder, std::uint32_t format) {
+[[noreturn]] void fail_other_format(std::string const& folder, std::uint32_t format) {
   throw open_failure("the store " + folder + " has format " + std::to_string(format) +
-                     ", this tacit knows formats up to " + std::to_string(store_format) +
-                     ": use the newer tacit that wrote it");
+                     ", this tacit reads format " + std::to_string(store_format) +
+                     ": use the tacit that wrote it, or another --data folder");
 }
 
 [[noreturn]] void fail_wrong_key(std::string const& folder) {
@@ -188,7 +188,7 @@ void database::check_rows(core::key_check const& check) const {
   core::wire_reader from(format);
   auto const number = from.number<std::uint32_t>();
   if (!from.done() || number == 0) fail(folder_, rocksdb::Status::Corruption("format"));
-  if (number > store_format) fail_newer(folder_, number);
+  if (number != store_format) fail_other_format(folder_, number);
 }
 
 std::unique_ptr<database> database::open(std::string const& folder, core::key_check const& check,
@@ -198,7 +198,7 @@ std::unique_ptr<database> database::open(std::string const& folder, core::key_ch
   if (!mark) fail(folder, rocksdb::Status::Corruption("its mark, the file STORE"));
   bool made = kv_files_exist(folder);
   if (std::optional<store_mark> const& known = *mark) {
-    if (known->format > store_format) fail_newer(folder, known->format);
+    if (known->format != store_format) fail_other_format(folder, known->format);
     if (known->check != check) fail_wrong_key(folder);
     made = known->made;
   } else if (!made) {

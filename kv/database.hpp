@@ -22,7 +22,7 @@ class open_failure : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-inline constexpr std::uint32_t store_format = 1;
+inline constexpr std::uint32_t store_format = 2;
 
 // An open database. Closes it when it goes (families first: RocksDB insists). Reads and writes from
 // any thread.

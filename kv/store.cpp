@@ -289,7 +289,7 @@ result<sealed_project> store::sealed_values(core::project_id const& id) const {
         if (!row) return row.error();
         auto const name = core::secret_name::parse(key.substr(prefix.size()));
         if (!name) return errc::corrupt;
-        auto sealed = now.get(family::values, core::value_key_of(key, row->record_id));
+        auto sealed = now.get(family::values, key);
         if (!sealed) return sealed.error() == errc::not_found ? errc::corrupt : sealed.error();
         project.records.push_back({*name, row->record_id, row->version, std::move(*sealed)});
         return {};

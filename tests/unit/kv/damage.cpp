@@ -57,7 +57,7 @@ struct closed_store : surroundings {
 };
 
 std::string value_key(std::string_view name) {
-  return core::value_key_of(core::secret_key_of(test::project("bot"), test::secret(name)), 1);
+  return core::secret_key_of(test::project("bot"), test::secret(name));
 }
 
 void flip_byte(fs::path const& file, std::uintmax_t at) {

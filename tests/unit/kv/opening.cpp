@@ -107,7 +107,19 @@ BOOST_AUTO_TEST_CASE(another_root_key_is_refused_and_the_right_one_still_opens_i
 BOOST_AUTO_TEST_CASE(a_newer_format_is_refused_by_its_number) {
   static_cast<void>(open_database());
   put_meta(*this, "format", format_row(store_format + 1));
-  BOOST_TEST(says(refusal(folder.store(), share.check), "format 2"));
+  BOOST_TEST(says(refusal(folder.store(), share.check), "format 3"));
+}
+
+BOOST_AUTO_TEST_CASE(an_older_format_is_refused_by_its_number) {
+  static_cast<void>(open_database());
+  put_meta(*this, "format", format_row(store_format - 1));
+  BOOST_TEST(says(refusal(folder.store(), share.check), "format 1"));
+}
+
+BOOST_AUTO_TEST_CASE(an_older_format_in_the_mark_is_refused_by_its_number) {
+  static_cast<void>(open_database());
+  BOOST_REQUIRE(write_store_mark(folder.store(), {1, share.check, true}).has_value());
+  BOOST_TEST(says(refusal(folder.store(), share.check), "format 1"));
 }
 
 BOOST_AUTO_TEST_CASE(a_newer_format_in_the_mark_is_told_before_a_wrong_key) {

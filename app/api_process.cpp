@@ -185,12 +185,14 @@ int serve(core::start_message const& start, std::vector<net::listening_socket> c
                                      configured.failed_auth_per_minute});
   kv::store store(kv::database::open(configured.store_dir, start.share.check, log),
                   {start.share.rows, clock, limiter, log}, configured.secrets_per_project);
-  net::service_parts const parts{store,
-                                 limiter,
-                                 start.share,
-                                 log,
-                                 {configured.head_bytes, configured.body_bytes},
-                                 configured.last_four_min_length};
+  net::service_parts const parts{
+      store,
+      limiter,
+      start.share,
+      log,
+      {configured.head_bytes, configured.body_bytes},
+      configured.last_four_min_length,
+      (std::size_t{configured.list_cache_megabytes} << 20) / configured.threads};
   net::connection_limits const limits{configured.head_seconds, configured.body_seconds,
                                       configured.idle_seconds};
   std::vector<std::unique_ptr<net::worker>> workers;

@@ -68,6 +68,7 @@ core::api_settings settings_for_api(settings const& configured, account const* u
   to_api.body_seconds = configured.body_seconds;
   to_api.idle_seconds = configured.idle_seconds;
   to_api.connections = configured.connections;
+  to_api.list_cache_megabytes = configured.list_cache_megabytes;
   return to_api;
 }
 

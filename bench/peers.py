@@ -62,8 +62,8 @@ def main():
     plan.state("reads: server on core %d, wrk (1 thread) on core %d, tacit with TACIT_THREADS=1"
                % (CORES[0], CORES[1]))
     plan.state("tacit: limits.reads_per_minute and writes_per_minute 0, log.level warn, all else "
-               "as by default (block cache 64 MB; rendered lists kept: 1,024 projects or 4 MB a "
-               "core)")
+               "as by default (block cache 64 MB; rendered lists: an eighth of the memory, of all "
+               "threads together)")
     rows = []
     for name in names:
         note(name)

@@ -60,6 +60,7 @@ void encode_settings(wire_writer& to, api_settings const& settings) {
   to.number(settings.body_seconds);
   to.number(settings.idle_seconds);
   to.number(settings.connections);
+  to.number(settings.list_cache_megabytes);
 }
 
 api_settings decode_settings(wire_reader& from) {
@@ -85,6 +86,7 @@ api_settings decode_settings(wire_reader& from) {
   settings.body_seconds = from.number<std::uint32_t>();
   settings.idle_seconds = from.number<std::uint32_t>();
   settings.connections = from.number<std::uint32_t>();
+  settings.list_cache_megabytes = from.number<std::uint32_t>();
   return settings;
 }
 

@@ -50,6 +50,7 @@ struct api_settings {
   std::uint32_t body_seconds = 0;
   std::uint32_t idle_seconds = 0;
   std::uint32_t connections = 0;
+  std::uint32_t list_cache_megabytes = 0;
 };
 
 struct start_message {

@@ -1,5 +1,6 @@
 #include "net/project_cache.hpp"
 
+#include <iterator>
 #include <utility>
 
 #include "net/answer.hpp"
@@ -12,6 +13,14 @@ using core::result;
 namespace {
 
 bool is_settled(std::uint64_t generation) { return generation % 2 == 0; }
+
+// Of what was read while a change was being written: shown once. No generation comes this far.
+constexpr std::uint64_t never_current = UINT64_MAX;
+
+// Of a kept list: its bytes, its node, its place in the index.
+std::size_t cost_of(rendered_list const& list) {
+  return list.body.capacity() + sizeof list + 2 * sizeof(core::project_id);
+}
 
 }  // namespace
 
@@ -30,34 +39,47 @@ result<project_state> project_cache::find(core::project_id const& id) {
   return state;
 }
 
-rendered_list const* project_cache::list(core::project_id const& id) const {
-  auto const kept = lists_.find(id);
-  if (kept == lists_.end()) return nullptr;
-  return kept->second.generation == store_.project_generation(id) ? &kept->second : nullptr;
+rendered_list const* project_cache::list(core::project_id const& id) {
+  auto const known = by_project_.find(id);
+  if (known == by_project_.end()) return nullptr;
+  rendered_list const& kept = *known->second;
+  if (kept.generation != store_.project_generation(id)) return nullptr;
+  if (known->second != lists_.begin()) lists_.splice(lists_.begin(), lists_, known->second);
+  return &kept;
 }
 
 result<rendered_list const*> project_cache::render(core::read_permit const& permit) {
   core::project_id const& id = permit.project();
   std::uint64_t const generation = store_.project_generation(id);
-  auto const list = store_.list_secrets(permit);
-  if (!list) return list.error();
+  auto const read = store_.list_secrets(permit);
+  if (!read) return read.error();
 
-  bool const full = lists_.size() >= lists_max || list_bytes_ >= list_bytes_max;
-  if (full) {
-    lists_.clear();
-    list_bytes_ = 0;
-  }
-  rendered_list& to = is_settled(generation) ? lists_[id] : not_kept_;
-  if (&to != &not_kept_) list_bytes_ -= to.body.size();
-  core::wipe(to.body.data(), to.body.size());
-  to.body.clear();
-  to.generation = generation;
-  to.revision = list->revision;
-  constexpr std::size_t bytes_per_secret_max = 216;
-  to.body.reserve(64 + list->secrets.size() * bytes_per_secret_max);  // growing would leave labels
-  append_secret_list_body(to.body, *list);
-  if (&to != &not_kept_) list_bytes_ += to.body.size();
+  auto const known = by_project_.find(id);
+  if (known != by_project_.end()) drop(known->second);
+  rendered_list& to = lists_.emplace_front(id);
+  by_project_.emplace(id, lists_.begin());
+  to.generation = is_settled(generation) ? generation : never_current;
+  to.revision = read->revision;
+  render_into(to, *read);
+  bytes_ += cost_of(to);
+  while (bytes_ > bytes_max_ && lists_.size() > 1) drop(std::prev(lists_.end()));
   return &to;
+}
+
+void project_cache::render_into(rendered_list& to, core::secret_list const& list) {
+  constexpr std::size_t bytes_per_secret_max = 216;
+  // Growing would leave labels behind.
+  scratch_.reserve(64 + list.secrets.size() * bytes_per_secret_max);
+  append_secret_list_body(scratch_, list);
+  to.body.assign(scratch_);
+  core::wipe(scratch_.data(), scratch_.size());
+  scratch_.clear();
+}
+
+void project_cache::drop(lists::iterator which) {
+  bytes_ -= cost_of(*which);
+  by_project_.erase(which->project);
+  lists_.erase(which);
 }
 
 }  // namespace tacit::net

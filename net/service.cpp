@@ -36,7 +36,7 @@ service::service(service_parts const& parts, core::completion_port& home)
       sealer_(parts.share.public_key, parts.share.record),
       name_(core::limits::value_bytes_max),
       value_(core::limits::value_bytes_max),
-      projects_(parts.store) {
+      projects_(parts.store, parts.list_cache_bytes) {
   core::fill_random(tag_key_.reveal_mutable());
   body_.reserve(4096);  // growing would leave pieces of labels and new API keys behind
 }

@@ -49,6 +49,7 @@ struct service_parts {
   core::log& log;
   framing_limits framing;
   std::uint32_t last_four_min_length;
+  std::size_t list_cache_bytes;  // of one service
 };
 
 // What the answer to a request repeats of it, and what its log line says. The request id is

@@ -3,10 +3,13 @@
 #include <grp.h>
 #include <pwd.h>
 #include <sched.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
+#include <fstream>
 #include <string_view>
 
 #include "app/settings/table.hpp"
@@ -104,6 +107,26 @@ void complete(surroundings const& around, settings& into) {
   }
 }
 
+// What the machine has, or the least that a cgroup above the process allows (cgroup v2,
+// Documentation/admin-guide/cgroup-v2.rst, memory.max).
+unsigned usable_megabytes() {
+  constexpr std::uint64_t megabyte = 1u << 20;
+  struct sysinfo machine{};
+  std::uint64_t bytes = 64 * megabyte;
+  if (::sysinfo(&machine) == 0) bytes = std::uint64_t{machine.totalram} * machine.mem_unit;
+  std::ifstream cgroups("/proc/self/cgroup");
+  for (std::string line; std::getline(cgroups, line);) {
+    if (!line.starts_with("0::/")) continue;
+    std::filesystem::path at = "/sys/fs/cgroup" + line.substr(3);
+    for (; at.string().size() >= std::string_view("/sys/fs/cgroup").size(); at = at.parent_path()) {
+      std::ifstream limit(at / "memory.max");
+      std::uint64_t allowed = 0;
+      if (limit >> allowed) bytes = std::min(bytes, allowed);
+    }
+  }
+  return static_cast<unsigned>(bytes / megabyte);
+}
+
 unsigned usable_cores() {
   cpu_set_t set;
   CPU_ZERO(&set);
@@ -138,6 +161,7 @@ surroundings read_surroundings() {
   }
   around.root = geteuid() == 0;
   around.cores = usable_cores();
+  around.memory_megabytes = usable_megabytes();
   if (auto const home = variable(around, "HOME")) {
     around.home = *home;
   } else if (passwd const* const entry = getpwuid(geteuid())) {
@@ -154,8 +178,10 @@ settings load_settings(setting_flags const& flags) {
 
 settings load_settings(setting_flags const& flags, surroundings const& around) {
   setting_row const* const threads = find_setting("threads");
+  setting_row const* const cache = find_setting("limits.list_cache_megabytes");
   settings loaded;
   loaded.threads = std::clamp(around.cores, threads->least, threads->most);
+  loaded.list_cache_megabytes = std::clamp(around.memory_megabytes / 8, cache->least, cache->most);
   refuse_unknown_variables(around);
   apply_config(flags, around, loaded);
   apply_environment(around, loaded);

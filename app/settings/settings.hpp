@@ -55,6 +55,7 @@ struct settings {
   std::uint32_t body_seconds = core::limits::body_seconds_max;
   std::uint32_t idle_seconds = core::limits::idle_seconds_max;
   std::uint32_t connections = core::limits::connections_max;
+  std::uint32_t list_cache_megabytes = 1;  // of all threads together
 
   std::vector<delivery_allowance> allow;
   std::vector<std::string> deliver_names;  // withheld names that are delivered all the same
@@ -76,6 +77,7 @@ struct surroundings {
   environment variables;
   bool root = false;   // the effective user is root
   unsigned cores = 1;  // that the process may run on
+  unsigned memory_megabytes = 8;  // that the process may use
   std::string home;    // $HOME, else what the user database says; "" when neither does
   std::string system_config = "/etc/tacit/tacit.toml";  // read when it exists and can be read
   std::function<std::optional<std::uint32_t>(std::string const&)> find_user;   // name to uid

@@ -52,6 +52,7 @@ constexpr std::array rows{
     setting_row{"limits.body_seconds", &s::body_seconds, 1, hour},
     setting_row{"limits.idle_seconds", &s::idle_seconds, 1, hour},
     setting_row{"limits.connections", &s::connections, 1, 1'000'000},
+    setting_row{"limits.list_cache_megabytes", &s::list_cache_megabytes, 1, 1'000'000},
     setting_row{"delivery.deliver_names", &s::deliver_names, 0, 0, secret_name_fault},
 };
 

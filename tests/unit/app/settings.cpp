@@ -28,6 +28,7 @@ surroundings some_machine() {
   surroundings around;
   around.root = true;
   around.cores = 2;
+  around.memory_megabytes = 4096;
   around.home = "/home/kim";
   around.system_config = "";
   around.find_user = known_name;

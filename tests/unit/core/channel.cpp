@@ -26,7 +26,7 @@ start_message sample_start() {
         &settings.writes_per_minute, &settings.failed_auth_per_minute,
         &settings.secrets_per_project, &settings.last_four_min_length, &settings.head_bytes,
         &settings.body_bytes, &settings.head_seconds, &settings.body_seconds,
-        &settings.idle_seconds, &settings.connections}) {
+        &settings.idle_seconds, &settings.connections, &settings.list_cache_megabytes}) {
     *field = ++number;
   }
   message.share = derive_api_share(test::sample_root());
@@ -70,8 +70,8 @@ BOOST_AUTO_TEST_CASE(the_start_comes_over_with_every_setting_and_key) {
        {settings.user, settings.group, settings.owner, settings.reads_per_minute,
         settings.writes_per_minute, settings.failed_auth_per_minute, settings.secrets_per_project,
         settings.last_four_min_length, settings.head_bytes, settings.body_bytes,
-        settings.head_seconds, settings.body_seconds, settings.idle_seconds,
-        settings.connections}) {
+        settings.head_seconds, settings.body_seconds, settings.idle_seconds, settings.connections,
+        settings.list_cache_megabytes}) {
     BOOST_TEST(field == ++number);
   }
   BOOST_CHECK(got->share.public_key.bytes == sent.share.public_key.bytes);

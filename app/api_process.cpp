@@ -5,9 +5,13 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <future>
+#include <iterator>
 #include <thread>
+#include <utility>
 
 #include "app/api_child.hpp"
 #include "app/data_folder.hpp"
@@ -29,6 +33,7 @@ namespace {
 constexpr int status_keeper_died = 3;
 constexpr int status_storage_unknown = 5;
 constexpr std::uint32_t drain_patience_seconds = 5;
+constexpr std::chrono::milliseconds last_receipts_patience{1000};
 
 class system_clock final : public core::clock {
  public:
@@ -137,43 +142,68 @@ void show_first_key(kv::store& store, core::rate_limiter& limiter,
       ::write(STDOUT_FILENO, line.reveal().data(), line.reveal().size());
 }
 
-enum class ending { asked, keeper_gone, storage_unknown };
+// Gathers the keeper's receipts until a batch is complete.
+class receipt_intake {
+ public:
+  explicit receipt_intake(kv::store& store) : store_(store) {}
+
+  void take(core::receipts_message message) {
+    std::move(message.receipts.begin(), message.receipts.end(), std::back_inserter(batch_));
+    if (message.last) store_.note_deliveries(std::exchange(batch_, {}));
+  }
+
+ private:
+  kv::store& store_;
+  std::vector<core::receipt> batch_;
+};
+
+enum class ending { asked_by_signal, asked_by_keeper, keeper_gone, storage_unknown };
 
 // Serves the keeper until the process is to end.
-ending answer_keeper(int channel, int signals, int commits_failed, kv::store const& store) {
+ending answer_keeper(int channel, int signals, int commits_failed, kv::store const& store,
+                     receipt_intake& receipts) {
   std::string datagram(core::limits::channel_message_bytes_max, '\0');
   std::array<pollfd, 3> waiting{pollfd{channel, POLLIN, 0}, pollfd{signals, POLLIN, 0},
                                 pollfd{commits_failed, POLLIN, 0}};
   while (true) {
     if (::poll(waiting.data(), waiting.size(), -1) < 0) continue;
     if (waiting[2].revents != 0) return ending::storage_unknown;
-    if (waiting[1].revents != 0) return ending::asked;
+    if (waiting[1].revents != 0) return ending::asked_by_signal;
     if (waiting[0].revents == 0) continue;
     auto const got = ::recv(channel, datagram.data(), datagram.size(), 0);
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) return ending::keeper_gone;
-    auto const message =
+    auto message =
         core::decode_to_api(std::string_view(datagram.data(), static_cast<std::size_t>(got)));
     if (!message) return ending::keeper_gone;
-    if (std::holds_alternative<core::drain_message>(*message)) return ending::asked;
+    if (std::holds_alternative<core::drain_message>(*message)) return ending::asked_by_keeper;
     if (auto const* const asked = std::get_if<core::fetch_message>(&*message)) {
       answer_fetch(channel, store, *asked);
+    } else if (auto* const batch = std::get_if<core::receipts_message>(&*message)) {
+      receipts.take(std::move(*batch));
     }
   }
 }
 
-// While the workers drain, deliveries that are under way still get their answers.
-void answer_while(std::atomic<bool> const& draining, int channel, kv::store const& store) {
+// While the workers drain, deliveries that are under way still get their answers, and their
+// receipts are taken. `told_to_drain` is set once the keeper drains too.
+void answer_while(std::atomic<bool> const& draining, int channel, kv::store const& store,
+                  receipt_intake& receipts, std::promise<void>& told_to_drain) {
   std::string datagram(core::limits::channel_message_bytes_max, '\0');
   while (draining) {
     pollfd waiting{channel, POLLIN, 0};
     if (::poll(&waiting, 1, 10) <= 0) continue;
     auto const got = ::recv(channel, datagram.data(), datagram.size(), MSG_DONTWAIT);
     if (got <= 0) return;
-    auto const message =
+    auto message =
         core::decode_to_api(std::string_view(datagram.data(), static_cast<std::size_t>(got)));
-    auto const* const asked = message ? std::get_if<core::fetch_message>(&*message) : nullptr;
-    if (asked != nullptr) answer_fetch(channel, store, *asked);
+    if (!message) return;
+    if (std::holds_alternative<core::drain_message>(*message)) told_to_drain.set_value();
+    if (auto const* const asked = std::get_if<core::fetch_message>(&*message)) {
+      answer_fetch(channel, store, *asked);
+    } else if (auto* const batch = std::get_if<core::receipts_message>(&*message)) {
+      receipts.take(std::move(*batch));
+    }
   }
 }
 
@@ -223,14 +253,19 @@ int serve(core::start_message const& start, std::vector<net::listening_socket> c
   threads.emplace_back([&] { listener.run(); });
   send_all(channel_descriptor, core::encode_message(core::ready_message{}));
 
+  receipt_intake receipts(store);
   ending const why =
-      answer_keeper(channel_descriptor, signals.number(), commits_failed.number(), store);
+      answer_keeper(channel_descriptor, signals.number(), commits_failed.number(), store, receipts);
   if (why == ending::keeper_gone) ::_exit(status_keeper_died);
   listener.stop();
   for (auto const& one : workers) one->drain(drain_patience_seconds);
   std::atomic<bool> draining = true;
-  std::thread deliveries([&] { answer_while(draining, channel_descriptor, store); });
+  std::promise<void> told_to_drain;
+  std::thread deliveries(
+      [&] { answer_while(draining, channel_descriptor, store, receipts, told_to_drain); });
   for (std::thread& one : threads) one.join();
+  // A signal to both processes: the keeper's last receipts are on their way.
+  if (why == ending::asked_by_signal) told_to_drain.get_future().wait_for(last_receipts_patience);
   store.close();
   commits.join();
   draining = false;

@@ -42,7 +42,7 @@ _tacit() {
   esac
 
   if ((COMP_CWORD == 1)); then
-    words='serve project key secret run env check completion --help --version'
+    words='serve project key secret run env deliveries check completion --help --version'
   elif ((COMP_CWORD == 2)); then
     case $group in
       project) words='create list show delete --help' ;;
@@ -61,7 +61,7 @@ _tacit() {
     'secret set')
       words='--project --from-file --from-env --trim-newline --json --data --help'
       ;;
-    'secret list' | 'secret rm') words='--project --json --data --help' ;;
+    'secret list' | 'secret rm' | 'deliveries '*) words='--project --json --data --help' ;;
     'project list' | 'project show' | 'project delete' | 'key list' | 'key revoke')
       words='--json --data --help'
       ;;

@@ -54,7 +54,7 @@ inline constexpr std::size_t consumer_text_bytes_max = 255;
 inline constexpr std::size_t receipts_waiting_max = 1024;
 inline constexpr std::size_t receipt_secrets_waiting_max = 128 * 1024;
 inline constexpr std::size_t consumers_per_project_max = 1000;
-inline constexpr std::size_t delivery_lines_max = 50'000;
+inline constexpr std::size_t delivery_lines_max = 5'000;
 
 // The commit thread.
 inline constexpr std::size_t commit_queue_changes_max = 16'384;

@@ -10,11 +10,16 @@
 //                                    expires(8) last_used(8) all(1) count(2) { short text }
 //                                    name(rest) tag(16)
 //   meta      "sequence"             format(1) number(8) tag(16)
+//   deliveries  projectId '/' consumer tag(16)
+//                                    format(1) consumer at(8) whole(1) count(4)
+//                                    { short text(name) version(8) at(8) } tag(16)
 //
 //   format := 0x01 in each; never change what a format means, a new one gets a new number
 //   tag    := BLAKE2b-128(row key, "tacit row 1" || family(1) || length(1) key || all before)
 //   secrets: ciphertext, tag := XChaCha20-Poly1305(label key, nonce, label) with associated data
 //            family(1) || length(1) key || all before nonce
+//   consumer     := has_uid(1) uid(4) short text(unit) short text(runtime) short text(host)
+//   consumer tag := BLAKE2b-128(row key, "tacit consumer 1" || consumer)
 //   expires, last_used: 0x8000000000000000 when there is none
 #include "core/record.hpp"
 
@@ -73,6 +78,25 @@ std::optional<timestamp> time_from_wire(std::int64_t milliseconds) {
 }
 
 constexpr std::size_t secret_head_bytes = 1 + 4 * 8;
+
+void write_consumer(wire_writer& to, consumer const& one) {
+  to.number(static_cast<std::uint8_t>(one.uid ? 1 : 0));
+  to.number(one.uid.value_or(0));
+  to.short_text(one.unit);
+  to.short_text(one.runtime);
+  to.short_text(one.host);
+}
+
+consumer read_consumer(wire_reader& from) {
+  consumer one;
+  bool const has_uid = from.number<std::uint8_t>() != 0;
+  auto const uid = from.number<std::uint32_t>();
+  if (has_uid) one.uid = uid;
+  one.unit = from.short_text();
+  one.runtime = from.short_text();
+  one.host = from.short_text();
+  return one;
+}
 
 }  // namespace
 
@@ -232,12 +256,62 @@ result<std::uint64_t> decode_sequence(row_keys const& keys, row_place place, std
   return number;
 }
 
+std::string encode_receipt(row_keys const& keys, row_place place, receipt const& one) {
+  std::string row;
+  wire_writer to(row);
+  to.number(format_1);
+  write_consumer(to, one.to);
+  to.number(one.at.unix_milliseconds);
+  to.number(static_cast<std::uint8_t>(one.extent == delivery_extent::whole ? 1 : 0));
+  to.number(static_cast<std::uint32_t>(one.secrets.size()));
+  for (delivered_secret const& secret : one.secrets) {
+    to.short_text(secret.name.text());
+    to.number(secret.version);
+    to.number(secret.at.unix_milliseconds);
+  }
+  append_tag(row, keys, place);
+  return row;
+}
+
+result<receipt> decode_receipt(row_keys const& keys, row_place place, std::string_view row) {
+  auto const body = authenticated(keys, place, row);
+  if (!body) return body.error();
+  auto const project = project_id::parse(place.key.substr(0, place.key.find('/')));
+  if (!project) return errc::corrupt;
+  wire_reader from(*body);
+  receipt one{*project, read_consumer(from), {}, delivery_extent::part, {}};
+  one.at.unix_milliseconds = from.number<std::int64_t>();
+  if (from.number<std::uint8_t>() != 0) one.extent = delivery_extent::whole;
+  auto const count = from.number<std::uint32_t>();
+  for (std::uint32_t i = 0; i < count; ++i) {
+    auto const name = secret_name::parse(from.short_text());
+    auto const version = from.number<std::uint64_t>();
+    timestamp const at{from.number<std::int64_t>()};
+    if (!name || !from.ok()) return errc::corrupt;
+    one.secrets.push_back({*name, version, at});
+  }
+  if (!from.done()) return errc::corrupt;
+  return one;
+}
+
 std::string secrets_prefix_of(project_id const& project) {
   return std::string(project.text()) + '/';
 }
 
 std::string secret_key_of(project_id const& project, secret_name const& name) {
   return secrets_prefix_of(project).append(name.text());
+}
+
+std::string receipt_key_of(row_keys const& keys, project_id const& project, consumer const& to) {
+  constexpr std::string_view purpose = "tacit consumer 1";
+  std::string bytes;
+  wire_writer writer(bytes);
+  write_consumer(writer, to);
+  std::array<unsigned char, row_tag_bytes> tag;
+  keyed_hash(keys.row.reveal(), {as_bytes(purpose), as_bytes(bytes)}, tag);
+  std::string key = secrets_prefix_of(project);
+  wire_writer(key).bytes(tag);
+  return key;
 }
 
 }  // namespace tacit::core

@@ -10,6 +10,7 @@
 #include "core/api_key.hpp"
 #include "core/crypto.hpp"
 #include "core/entries.hpp"
+#include "core/receipt.hpp"
 
 namespace tacit::core {
 
@@ -20,6 +21,7 @@ enum class family : std::uint8_t {  // part of the format: never change a number
   counters = 4,
   api_keys = 5,
   meta = 6,
+  deliveries = 7,
 };
 
 // Where a row lies.
@@ -43,9 +45,16 @@ struct row_place {
 [[nodiscard]] std::string encode_sequence(row_keys const&, row_place, std::uint64_t);
 [[nodiscard]] result<std::uint64_t> decode_sequence(row_keys const&, row_place, std::string_view);
 
+// Its key is receipt_key_of(…).
+[[nodiscard]] std::string encode_receipt(row_keys const&, row_place, receipt const&);
+[[nodiscard]] result<receipt> decode_receipt(row_keys const&, row_place, std::string_view);
+
 // Keys of a secret's two rows, in the families `secrets` and `values`. '/' is in no name, so they
 // are unambiguous, and the rows of one project lie together, sorted by name.
 [[nodiscard]] std::string secret_key_of(project_id const& project, secret_name const& name);
+// Also of a project's rows in the family `deliveries`.
 [[nodiscard]] std::string secrets_prefix_of(project_id const& project);
+[[nodiscard]] std::string receipt_key_of(row_keys const&, project_id const& project,
+                                         consumer const& to);
 
 }  // namespace tacit::core

@@ -14,6 +14,7 @@
 #include "core/access.hpp"
 #include "core/entries.hpp"
 #include "core/error.hpp"
+#include "core/receipt.hpp"
 
 namespace tacit::core {
 
@@ -99,6 +100,10 @@ class store {
   [[nodiscard]] virtual result<project_entry> show_project(read_permit const& permit) const = 0;
   [[nodiscard]] virtual result<std::vector<project_entry>> list_projects(
       list_permit const& permit) const = 0;
+  // What is stored and what was delivered, from one snapshot. Receipts change without a new
+  // revision: nobody waits for them, and no list shows them.
+  [[nodiscard]] virtual result<delivery_records> list_deliveries(
+      read_permit const& permit) const = 0;
   // Numbers that tell whether what was read may be kept. Read one first, then the data: as long as
   // the number is the same, so is the data. An odd number says that a change is being written: do
   // not keep what was read. The second also covers that the project exists. The first changes
@@ -121,6 +126,12 @@ class store {
   // validation (an API key that revokes itself; too many API keys: errc::conflict), storage_full,
   // unavailable. errc::unavailable, and nothing taken, when the queue is full or closed.
   [[nodiscard]] virtual result<void> submit(change& asked) = 0;
+
+  // Keeps receipts, soon and without a word: those of a project that does not exist (any more) are
+  // passed over, and beyond limits::consumers_per_project_max the consumers of the oldest
+  // deliveries go. Not on disk at once: a crash of the machine may lose what was not written back.
+  // While the disk is full they wait, as many as a receipt_book holds.
+  virtual void note_deliveries(std::vector<receipt> receipts) = 0;
 
   // Whether a write could succeed now.
   [[nodiscard]] virtual bool writable() const noexcept = 0;

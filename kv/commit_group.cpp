@@ -183,7 +183,7 @@ result<outcome> commit_group::run(core::create_project& asked) {
 
 result<void> commit_group::remove_rows_of(core::project_id const& id) {
   std::string const prefix = core::secrets_prefix_of(id);
-  for (family const which : {family::secrets, family::values}) {
+  for (family const which : {family::secrets, family::values, family::deliveries}) {
     std::unique_ptr<rocksdb::Iterator> const rows(
         context_.store.engine().NewIterator({}, context_.store.in(which)));
     for (rows->Seek(prefix); rows->Valid() && rows->key().starts_with(prefix); rows->Next()) {

@@ -21,14 +21,23 @@ core::result<void> commit_queue::push(core::change& asked) {
 
 std::vector<core::change*> commit_queue::take_all(std::chrono::milliseconds at_most) {
   std::unique_lock lock(mutex_);
-  if (waiting_.empty() && !closed_) {
+  if (waiting_.empty() && !woken_ && !closed_) {
     taker_sleeps_ = true;
-    something_.wait_for(lock, at_most, [this] { return !waiting_.empty() || closed_; });
+    something_.wait_for(lock, at_most, [this] { return !waiting_.empty() || woken_ || closed_; });
     taker_sleeps_ = false;
   }
+  woken_ = false;
   std::vector<core::change*> taken;
   taken.swap(waiting_);
   return taken;
+}
+
+void commit_queue::wake() noexcept {
+  {
+    std::lock_guard const lock(mutex_);
+    woken_ = true;
+  }
+  something_.notify_one();
 }
 
 void commit_queue::close() noexcept {

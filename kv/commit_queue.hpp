@@ -17,9 +17,12 @@ class commit_queue {
   // errc::unavailable when the queue is closed or holds limits::commit_queue_changes_max.
   core::result<void> push(core::change& asked);
 
-  // Waits until there is something, the time is up or the queue is closed, and takes all that
-  // waits, in order. Nothing when the time is up; nothing for good once closed and empty.
+  // Waits until there is something, the time is up, wake() was called or the queue is closed, and
+  // takes all that waits, in order. Perhaps nothing; nothing for good once closed and empty.
   std::vector<core::change*> take_all(std::chrono::milliseconds at_most);
+
+  // Makes take_all() return soon, now or at its next call. From any thread.
+  void wake() noexcept;
 
   // No push succeeds from now on; what was pushed is still taken.
   void close() noexcept;
@@ -30,6 +33,7 @@ class commit_queue {
   std::condition_variable something_;
   std::vector<core::change*> waiting_;  // guarded by mutex_
   bool taker_sleeps_ = false;           // guarded by mutex_
+  bool woken_ = false;                  // guarded by mutex_
   bool closed_ = false;                 // guarded by mutex_
 };
 

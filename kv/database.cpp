@@ -10,6 +10,7 @@
 #include <rocksdb/table.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstdarg>
 #include <cstdio>
 #include <vector>
@@ -23,8 +24,9 @@ namespace {
 
 using core::family;
 
-constexpr std::array<char const*, 7> family_names{"default",  "projects", "secrets", "values",
-                                                  "counters", "api_keys", "meta"};
+constexpr std::array<char const*, 8> family_names{"default",  "projects", "secrets", "values",
+                                                  "counters", "api_keys", "meta",    "deliveries"};
+constexpr std::size_t families_of_every_store = 7;  // those behind came later, and may be missing
 constexpr std::size_t memtables_and_wal_bytes = 16u << 20;
 constexpr std::size_t block_cache_bytes = 64u << 20;
 
@@ -118,6 +120,21 @@ void set_mark(std::string const& folder, store_mark const& mark) {
                      ": check that the disk has room and can be written");
 }
 
+// The families to open: all of ours, and for a look only those that are there.
+std::vector<char const*> families_to_look_at(rocksdb::DBOptions const& options,
+                                             std::string const& folder) {
+  std::vector<std::string> there;
+  // When it fails, so does the opening, and says why.
+  rocksdb::DB::ListColumnFamilies(options, folder, &there).PermitUncheckedError();
+  std::vector<char const*> names(family_names.begin(),
+                                 family_names.begin() + families_of_every_store);
+  for (std::size_t i = families_of_every_store; i < family_names.size(); ++i) {
+    bool const is_there = std::find(there.begin(), there.end(), family_names[i]) != there.end();
+    if (is_there) names.push_back(family_names[i]);
+  }
+  return names;
+}
+
 }  // namespace
 
 bool store_exists(std::string const& folder) {
@@ -142,13 +159,13 @@ rocksdb::ColumnFamilyHandle* database::in(core::family which) const noexcept {
 
 void database::open_engine(open_mode mode) {
   auto const cache = rocksdb::NewLRUCache(block_cache_bytes, 4);
+  auto const options = engine_options(logger_);
+  std::vector<char const*> names(family_names.begin(), family_names.end());
+  if (mode == open_mode::look) names = families_to_look_at(options, folder_);
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
-  for (char const* const name : family_names) {
-    descriptors.emplace_back(name, family_options(cache));
-  }
+  for (char const* const name : names) descriptors.emplace_back(name, family_options(cache));
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* opened = nullptr;
-  auto const options = engine_options(logger_);
   auto const status =
       mode == open_mode::look
           ? rocksdb::DB::OpenForReadOnly(options, folder_, descriptors, &handles, &opened)

@@ -28,7 +28,8 @@ inline constexpr std::uint32_t store_format = 2;
 // any thread.
 class database {
  public:
-  // Opens the store in `folder`, or makes one when there is none. Throws open_failure: another
+  // Opens the store in `folder`, or makes one when there is none; adds the families that a store of
+  // an earlier tacit lacks. Throws open_failure: another
   // root key, a newer format, a damaged or unreadable store, a read-only disk. Nothing is changed
   // then.
   static std::unique_ptr<database> open(std::string const& folder, core::key_check const& check,
@@ -54,7 +55,7 @@ class database {
   std::string folder_;
   std::shared_ptr<rocksdb::Logger> logger_;
   std::unique_ptr<rocksdb::DB> engine_;
-  std::array<rocksdb::ColumnFamilyHandle*, 7> families_{};  // 0 is RocksDB's unused default
+  std::array<rocksdb::ColumnFamilyHandle*, 8> families_{};  // 0 is RocksDB's unused default
 };
 
 // Whether `folder` holds a store (also one that cannot be opened).

@@ -186,6 +186,36 @@ result<std::vector<core::project_entry>> store::list_projects(
   return entries;
 }
 
+result<core::delivery_records> store::list_deliveries(core::read_permit const& permit) const {
+  core::project_id const& id = permit.project();
+  snapshot const now(*database_);
+  auto const counters = now.counters(parts_.keys, id);
+  if (!counters) return counters.error();
+
+  core::delivery_records records;
+  std::string const prefix = core::secrets_prefix_of(id);
+  auto const secrets = now.scan(
+      family::secrets, prefix, [&](std::string_view key, std::string_view bytes) -> result<void> {
+        auto const row = core::decode_secret(parts_.keys, {family::secrets, key}, bytes);
+        if (!row) return row.error();
+        auto const name = core::secret_name::parse(key.substr(prefix.size()));
+        if (!name) return errc::corrupt;
+        records.stored.emplace_back(*name, row->version);
+        return {};
+      });
+  if (!secrets) return secrets.error();
+  auto const receipts =
+      now.scan(family::deliveries, prefix,
+               [&](std::string_view key, std::string_view bytes) -> result<void> {
+                 auto row = core::decode_receipt(parts_.keys, {family::deliveries, key}, bytes);
+                 if (!row) return row.error();
+                 records.receipts.push_back(std::move(*row));
+                 return {};
+               });
+  if (!receipts) return receipts.error();
+  return records;
+}
+
 std::vector<core::api_key_entry> store::list_api_keys(core::admin_permit const&) const {
   std::vector<core::api_key_entry> entries;
   auto const directory = api_keys();
@@ -258,6 +288,14 @@ void store::write_last_uses() {
 result<void> store::submit(core::change& asked) {
   if (failed_.load(std::memory_order_relaxed)) return errc::unavailable;
   return queue_.push(asked);
+}
+
+void store::note_deliveries(std::vector<core::receipt> receipts) {
+  {
+    std::lock_guard const lock(receipts_mutex_);
+    for (core::receipt& one : receipts) receipts_.add(std::move(one));
+  }
+  queue_.wake();
 }
 
 bool store::writable() const noexcept {

@@ -54,6 +54,8 @@ class store final : public core::store {
       core::read_permit const& permit) const override;
   [[nodiscard]] core::result<std::vector<core::project_entry>> list_projects(
       core::list_permit const& permit) const override;
+  [[nodiscard]] core::result<core::delivery_records> list_deliveries(
+      core::read_permit const& permit) const override;
   [[nodiscard]] std::uint64_t project_set_generation() const noexcept override;
   [[nodiscard]] std::uint64_t project_generation(
       core::project_id const& id) const noexcept override;
@@ -65,6 +67,7 @@ class store final : public core::store {
   void note_use(core::api_key_entry const& key, core::timestamp now) noexcept override;
 
   [[nodiscard]] core::result<void> submit(core::change& asked) override;
+  void note_deliveries(std::vector<core::receipt> receipts) override;
   [[nodiscard]] bool writable() const noexcept override;
 
   // What the keeper asks for: every sealed value of a project and its revision, from one snapshot.
@@ -92,6 +95,7 @@ class store final : public core::store {
   void publish(std::shared_ptr<core::api_key_directory const> keys,
                core::api_key_directory const& before);
   void write_last_uses();
+  void write_receipts();
 
   std::unique_ptr<database> database_;
   store_parts parts_;
@@ -102,6 +106,9 @@ class store final : public core::store {
   generations generations_;
   std::atomic<bool> failed_ = false;  // a write had an unknown outcome
   mutable std::atomic<bool> full_ = false;
+
+  std::mutex receipts_mutex_;
+  core::receipt_book receipts_;  // guarded by receipts_mutex_
 
   mutable std::mutex api_keys_mutex_;
   std::shared_ptr<core::api_key_directory const> api_keys_;  // guarded by api_keys_mutex_

@@ -2,6 +2,7 @@
 #include <span>
 
 #include "core/check.hpp"
+#include "kv/receipt_rows.hpp"
 #include "kv/store.hpp"
 
 namespace tacit::kv {
@@ -45,15 +46,34 @@ bool store::run_commits() {
   while (!queue_.closed_and_empty()) {
     std::vector<core::change*> const taken = queue_.take_all(wait_at_most);
     if (!commit(taken)) return false;
+    write_receipts();
     auto const now = std::chrono::steady_clock::now();
     if (now - last_uses_written >= wait_at_most) {
       write_last_uses();
       last_uses_written = now;
     }
   }
+  write_receipts();
   write_last_uses();
   database_->flush();
   return true;
+}
+
+void store::write_receipts() {
+  std::unique_lock lock(receipts_mutex_);
+  // While the disk is full they wait: there is a bound on how many.
+  if (receipts_.empty() || !has_room()) return;
+  std::vector<core::receipt> taken = receipts_.take_all();
+  lock.unlock();
+  rocksdb::WriteBatch batch;
+  put_receipts(*database_, parts_.keys, std::move(taken), batch);
+  if (batch.Count() == 0) return;
+  // Not synced, as last uses: no delivery waited for it. No generation changes: no list shows it.
+  auto const written = database_->engine().Write({}, &batch);
+  if (!written.ok()) {
+    parts_.log.write(core::severity::warn, "receipts of deliveries could not be written",
+                     {{"detail", std::string_view(written.ToString())}});
+  }
 }
 
 bool store::commit(std::vector<core::change*> const& taken) {

@@ -101,6 +101,59 @@ void write_optional_time(json_writer& json, std::string_view name,
   }
 }
 
+void write_optional_number(json_writer& json, std::string_view name,
+                           std::optional<std::uint64_t> number) {
+  json.key(name);
+  if (number) {
+    json.number(*number);
+  } else {
+    json.null();
+  }
+}
+
+void write_optional_text(json_writer& json, std::string_view name, std::string_view text) {
+  json.key(name);
+  if (text.empty()) {
+    json.null();
+  } else {
+    json.text(text);
+  }
+}
+
+std::string_view word_of(core::delivery_state state) {
+  switch (state) {
+    case core::delivery_state::current:
+      return "current";
+    case core::delivery_state::stale:
+      return "stale";
+    case core::delivery_state::never:
+      return "never";
+    case core::delivery_state::removed:
+      return "removed";
+  }
+  return "";
+}
+
+void write_delivery(json_writer& json, core::delivery_line const& line) {
+  json.begin_object().key("key").text(line.name.text());
+  json.key("state").text(word_of(line.state));
+  write_optional_number(json, "storedVersion", line.stored);
+  write_optional_number(json, "deliveredVersion", line.delivered);
+  write_optional_time(json, "lastDeliveredAt", line.at);
+  json.key("consumer");
+  if (line.to == nullptr) {
+    json.null();
+  } else {
+    json.begin_object();
+    write_optional_number(json, "uid", line.to->uid);
+    write_optional_text(json, "unit", line.to->unit);
+    write_optional_text(json, "runtime", line.to->runtime);
+    write_optional_text(json, "host", line.to->host);
+    json.end_object();
+  }
+  json.end_object();
+}
+
 void write_secret(json_writer& json, core::secret_entry const& secret) {
   json.begin_object().key("key").text(secret.name.text());
   json.key("lastFour").text(secret.last_four.reveal());
@@ -278,6 +331,14 @@ void append_project_list_body(std::string& out, std::vector<core::project_entry>
   json.begin_object().key("data").begin_array();
   for (core::project_entry const& project : projects) write_project(json, project);
   json.end_array().end_object();
+}
+
+void append_deliveries_body(std::string& out, core::delivery_report const& report) {
+  json_writer json(out);
+  json.begin_object().key("data").begin_object().key("deliveries").begin_array();
+  for (core::delivery_line const& line : report.lines) write_delivery(json, line);
+  json.end_array().key("omittedConsumers").number(report.consumers_left_out);
+  json.end_object().end_object();
 }
 
 void append_api_key_list_body(std::string& out, std::vector<core::api_key_entry> const& keys) {

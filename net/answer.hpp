@@ -9,6 +9,7 @@
 #include "core/entries.hpp"
 #include "core/error.hpp"
 #include "core/rate_limiter.hpp"
+#include "core/receipt.hpp"
 #include "core/store.hpp"
 #include "net/json_body.hpp"
 
@@ -58,6 +59,7 @@ void append_removed_body(std::string& out, core::removed const& removed);
 void append_success_body(std::string& out);
 void append_project_body(std::string& out, core::project_entry const& project);
 void append_project_list_body(std::string& out, std::vector<core::project_entry> const& projects);
+void append_deliveries_body(std::string& out, core::delivery_report const& report);
 void append_api_key_list_body(std::string& out, std::vector<core::api_key_entry> const& keys);
 void append_new_api_key_body(std::string& out, core::api_key_entry const& key,
                              std::string_view raw_key);

@@ -26,6 +26,7 @@ constexpr std::array rows{
     row{"/api/v1/projects", method::post, endpoint::create_project, get_post},
     row{"/api/v1/projects/*", method::get, endpoint::show_project, get_delete},
     row{"/api/v1/projects/*", method::del, endpoint::delete_project, get_delete},
+    row{"/api/v1/projects/*/deliveries", method::get, endpoint::list_deliveries, "GET"},
     row{"/api/v1/api-keys", method::get, endpoint::list_api_keys, get_post},
     row{"/api/v1/api-keys", method::post, endpoint::create_api_key, get_post},
     row{"/api/v1/api-keys/*", method::del, endpoint::revoke_api_key, "DELETE"},

@@ -18,6 +18,7 @@ enum class endpoint : std::uint8_t {
   create_project,
   show_project,
   delete_project,
+  list_deliveries,
   list_api_keys,
   create_api_key,
   revoke_api_key,

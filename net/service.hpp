@@ -130,6 +130,7 @@ class service {
   void show_project(exchange& x, core::admitted const& caller);
   void create_project(exchange& x, core::admitted const& caller);
   void delete_project(exchange& x, core::admitted const& caller);
+  void list_deliveries(exchange& x, core::admitted const& caller);
   void list_api_keys(exchange& x, core::admitted const& caller);
   void create_api_key(exchange& x, core::admitted const& caller);
   void revoke_api_key(exchange& x, core::admitted const& caller);

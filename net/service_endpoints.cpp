@@ -113,6 +113,8 @@ void service::dispatch(exchange& x, core::admitted const& caller) {
       return show_project(x, caller);
     case endpoint::delete_project:
       return delete_project(x, caller);
+    case endpoint::list_deliveries:
+      return list_deliveries(x, caller);
     case endpoint::list_api_keys:
       return list_api_keys(x, caller);
     case endpoint::create_api_key:
@@ -276,6 +278,20 @@ void service::delete_project(exchange& x, core::admitted const& caller) {
   auto const permit = core::permit_admin_of(caller, *id, *state);
   if (!permit) return answer_error(x, permit.error());
   commit(x, core::delete_project{*permit, *id});
+}
+
+void service::list_deliveries(exchange& x, core::admitted const& caller) {
+  auto const id = core::project_id::parse(x.to.project);
+  if (!id) return answer_error(x, errc::not_found);
+  auto const state = projects_.find(*id);
+  if (!state) return answer_error(x, state.error());
+  auto const permit = core::permit_read(caller, *id, *state);
+  if (!permit) return answer_error(x, permit.error());
+  auto const records = parts_.store.list_deliveries(*permit);
+  if (!records) return answer_error(x, records.error());
+  append_deliveries_body(body_,
+                         core::compare_deliveries(*records, core::limits::delivery_lines_max));
+  answer_body(x, 200);
 }
 
 void service::list_api_keys(exchange& x, core::admitted const& caller) {

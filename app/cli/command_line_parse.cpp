@@ -80,6 +80,7 @@ class command_line {
     add_keys();
     add_secrets();
     add_delivery();
+    add_deliveries();
     add_tools();
   }
 
@@ -290,6 +291,14 @@ class command_line {
         ->required()
         ->type_name("FORMAT")
         ->check(format_fault);
+  }
+
+  void add_deliveries() {
+    CLI::App* const deliveries = command(
+        &root_, "deliveries", "Show which versions were delivered, to whom and when",
+        "tacit deliveries --project shop", [given = &id_] { return list_deliveries(*given); });
+    add_project(deliveries, id_.id);
+    add_api_flags(deliveries, id_.api);
   }
 
   env_format format() const {

@@ -19,7 +19,7 @@ struct project_create_arguments {
   std::optional<std::string> id;
   std::optional<std::uint32_t> limit;
 };
-// show and delete of a project, revoke of an API key, list of secrets.
+// show and delete of a project, revoke of an API key, list of secrets and of deliveries.
 struct id_arguments {
   api_flags api;
   std::string id;
@@ -58,6 +58,8 @@ int revoke_key(id_arguments const& arguments);
 int set_secret(secret_arguments const& arguments);
 int list_secrets(id_arguments const& arguments);
 int remove_secret(secret_arguments const& arguments);
+
+int list_deliveries(id_arguments const& arguments);
 
 // Returns only when the command could not be started (126, 127).
 int run_command(delivery_arguments const& from, std::vector<std::string> const& command);

@@ -44,6 +44,9 @@ CHANGING = [
     (r"tac_[A-Za-z0-9]{4}\b", "<prefix>"),
     (r"(?!2099)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "<time>"),  # 2099: an end that was given
     (r"\d{4}-\d\d-\d\d \d\d:\d\d\b", "<minute>"),
+    (r"uid:\d+@\S+", "<consumer>"),
+    (r'"uid":\d+,', '"uid":0,'),
+    (r'"host":"[^"]+"', '"host":"<host>"'),
 ]
 CHANGING_HEADERS = [
     (r"^(X-RateLimit-(?:Remaining|Reset)|Retry-After): \d+$", r"\1: <n>"),

@@ -39,6 +39,23 @@ record_message sample_record() {
 }
 fetched_message sample_fetched() { return {0x01020304, fetch_outcome::found, 7, 1ull << 63}; }
 
+std::vector<delivered_secret> many_secrets(std::size_t count) {
+  std::vector<delivered_secret> secrets;
+  for (std::size_t i = 0; i < count; ++i) {
+    std::string name = "S" + std::to_string(1'000'000 + i);
+    name.append(i % (limits::name_chars_max - name.size() + 1), 'X');
+    secrets.push_back({test::secret(name), i + 1, timestamp{static_cast<std::int64_t>(i) - 7}});
+  }
+  return secrets;
+}
+receipt sample_receipt(std::size_t secrets, consumer to) {
+  return {test::project("trading-bot"), std::move(to), timestamp{1'776'503'564'000},
+          delivery_extent::whole, many_secrets(secrets)};
+}
+std::string sample_batch() {
+  return encode_batch({sample_receipt(2, consumer::process(1000, "bot.service", "box"))}).at(0);
+}
+
 bool refused_by_api(std::string_view datagram) {
   return test::is(decode_to_api(datagram), errc::corrupt);
 }
@@ -131,13 +148,68 @@ BOOST_AUTO_TEST_CASE(the_other_messages_come_over_as_they_were) {
   }
 }
 
+// Whatever the number of secrets: messages within the bound, nothing lost, the end marked once.
+BOOST_AUTO_TEST_CASE(a_batch_of_receipts_comes_over_in_as_many_messages_as_it_needs) {
+  BOOST_TEST(encode_batch({}).empty());
+  std::string const long_text(limits::consumer_text_bytes_max, 'u');
+  for (std::size_t const size : {0u, 1u, 25u, 399u, 400u, 401u, 402u, 5000u}) {
+    std::vector<receipt> const sent{
+        sample_receipt(size, consumer::process(0xFFFF'FFFF, long_text, long_text)),
+        sample_receipt(1, consumer::remote(long_text, long_text)),
+        sample_receipt(size, consumer::process(0, "", ""))};
+    std::vector<std::string> const messages = encode_batch(sent);
+    std::vector<receipt> got;
+    for (std::size_t i = 0; i < messages.size(); ++i) {
+      BOOST_TEST(messages[i].size() <= limits::channel_message_bytes_max);
+      auto decoded = decode_to_api(messages[i]);
+      BOOST_REQUIRE(decoded.has_value());
+      auto& message = std::get<receipts_message>(*decoded);
+      BOOST_TEST(message.last == (i + 1 == messages.size()));
+      for (receipt& one : message.receipts) {
+        if (!got.empty() && got.back().to == one.to) {
+          BOOST_TEST((one.extent == delivery_extent::part));
+          add_later(got.back(), std::move(one));
+        } else {
+          got.push_back(std::move(one));
+        }
+      }
+    }
+    BOOST_REQUIRE(got.size() == sent.size());
+    for (std::size_t i = 0; i < sent.size(); ++i) {
+      BOOST_TEST(got[i].project.text() == "trading-bot");
+      BOOST_TEST((got[i].to == sent[i].to));
+      BOOST_TEST((got[i].at == sent[i].at));
+      BOOST_TEST((got[i].extent == sent[i].extent));
+      BOOST_TEST((got[i].secrets == sent[i].secrets));
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(many_receipts_share_messages) {
+  std::vector<receipt> sent;
+  for (int i = 0; i < 1000; ++i) {
+    sent.push_back(sample_receipt(2, consumer::process(1, std::to_string(i), "box")));
+  }
+  BOOST_TEST(encode_batch(sent).size() < 10u);
+}
+
+BOOST_AUTO_TEST_CASE(secrets_of_a_receipt_out_of_order_are_refused) {
+  receipt sent = sample_receipt(3, consumer::process(1, "", "box"));
+  BOOST_TEST(!refused_by_api(encode_batch({sent}).at(0)));
+  std::swap(sent.secrets[0], sent.secrets[1]);
+  BOOST_TEST(refused_by_api(encode_batch({sent}).at(0)));
+  sent.secrets[1] = sent.secrets[0];
+  BOOST_TEST(refused_by_api(encode_batch({sent}).at(0)));
+}
+
 BOOST_AUTO_TEST_CASE(a_cut_or_longer_message_is_refused) {
   secret_buffer const start = encode_start(sample_start());
   for (std::string const& whole : {std::string(start.reveal()), encode_message(sample_fetch()),
-                                   encode_message(drain_message{})}) {
+                                   encode_message(drain_message{}), sample_batch()}) {
     BOOST_TEST(!refused_by_api(whole));
     for (std::size_t bytes = 0; bytes < whole.size(); ++bytes) {
-      BOOST_TEST(refused_by_api(whole.substr(0, bytes)));
+      bool const empty_batch = whole == sample_batch() && bytes == 2;  // of no receipts
+      BOOST_TEST(refused_by_api(whole.substr(0, bytes)) == !empty_batch);
     }
     BOOST_TEST(refused_by_api(whole + '\0'));
     BOOST_TEST(refused_by_api(whole + whole));
@@ -162,6 +234,7 @@ BOOST_AUTO_TEST_CASE(a_message_of_the_other_direction_or_of_no_kind_is_refused) 
   BOOST_TEST(refused_by_keeper(start.reveal()));
   BOOST_TEST(refused_by_keeper(encode_message(sample_fetch())));
   BOOST_TEST(refused_by_keeper(encode_message(drain_message{})));
+  BOOST_TEST(refused_by_keeper(sample_batch()));
   BOOST_TEST(refused_by_api(encode_message(ready_message{})));
   BOOST_TEST(refused_by_api(encode_message(sample_record())));
   BOOST_TEST(refused_by_api(encode_message(sample_fetched())));
@@ -171,7 +244,7 @@ BOOST_AUTO_TEST_CASE(a_message_of_the_other_direction_or_of_no_kind_is_refused) 
       bool const own = static_cast<unsigned char>(rest[0]) == kind;
       if (own) continue;
       rest[0] = static_cast<char>(kind);
-      if (kind < 1 || kind > 3) BOOST_TEST(refused_by_api(rest));
+      if (kind < 1 || (kind > 3 && kind != 7)) BOOST_TEST(refused_by_api(rest));
       if (kind < 4 || kind > 6) BOOST_TEST(refused_by_keeper(rest));
     }
   }
@@ -211,7 +284,8 @@ BOOST_AUTO_TEST_CASE(seeded_noise_is_refused_or_decoded_and_never_more) {
   std::mt19937_64 random(17);
   secret_buffer const start = encode_start(sample_start());
   std::string const samples[] = {std::string(start.reveal()), encode_message(sample_fetch()),
-                                 encode_message(sample_record()), encode_message(sample_fetched())};
+                                 encode_message(sample_record()), encode_message(sample_fetched()),
+                                 sample_batch()};
   unsigned decoded = 0;
   for (int i = 0; i < 40'000; ++i) {
     std::string bytes = i % 2 == 0 ? test::random_bytes(random, random() % 64)

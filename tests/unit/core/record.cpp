@@ -4,6 +4,7 @@
 #include <boost/test/unit_test.hpp>
 #include <functional>
 #include <limits>
+#include <set>
 
 #include "tests/unit/core/samples.hpp"
 
@@ -30,6 +31,26 @@ constexpr std::string_view known_api_key =
 constexpr std::string_view known_secret =
     "010700000000000000e026dd9f9d0100002b1091b09d01000088776655443322116061626364656667"
     "68696a6b6c6d6e6f7071727374757677bc4efb62afd5ca2cab0774850c4741c9caa6930d";
+
+constexpr std::string_view known_receipt =
+    "0101e80300000b626f742e736572766963650003626f782b1091b09d0100000102000000074150495f4b4559070000"
+    "0000000000e026dd9f9d010000014208070605040302012b1091b09d010000a036b2af2443583dcdac8fa304c40b2"
+    "9";
+constexpr std::string_view known_consumer_tag = "fbb6d6ebc27a3eef14bd2c6522baa7f6";
+
+receipt sample_receipt() {
+  return {
+      test::project("trading-bot"),
+      consumer::process(1000, "bot.service", "box"),
+      updated,
+      delivery_extent::whole,
+      {{test::secret("API_KEY"), 7, created}, {test::secret("B"), 0x0102030405060708, updated}}};
+}
+
+std::string const& receipt_key() {
+  static std::string const key = "trading-bot/" + from_hex(known_consumer_tag);
+  return key;
+}
 
 secret_row sample_secret() {
   secret_row row;
@@ -81,6 +102,7 @@ std::vector<kind_of_row> every_kind() {
       kind("sequence", {family::meta, "sequence"}, known_sequence, decode_sequence),
       kind("API key", {family::api_keys, "key-1"}, known_api_key, decode_api_key),
       kind("secret", {family::secrets, "trading-bot/BINANCE_API_KEY"}, known_secret, decode_secret),
+      kind("receipt", {family::deliveries, receipt_key()}, known_receipt, decode_receipt),
   };
 }
 
@@ -98,6 +120,51 @@ BOOST_AUTO_TEST_CASE(rows_have_the_known_bytes) {
               from_hex(known_sequence));
   BOOST_CHECK(encode_api_key(keys, {family::api_keys, "key-1"}, sample_api_key()) ==
               from_hex(known_api_key));
+  BOOST_CHECK(encode_receipt(keys, {family::deliveries, receipt_key()}, sample_receipt()) ==
+              from_hex(known_receipt));
+}
+
+BOOST_AUTO_TEST_CASE(a_receipt_comes_back_as_it_was) {
+  row_keys const keys = sample_keys();
+  std::string const long_text(limits::consumer_text_bytes_max, 'u');
+  for (consumer const& to :
+       {consumer::process(0, "", ""), consumer::process(0xFFFF'FFFF, long_text, long_text),
+        consumer::remote(long_text, "far"), consumer::remote("edge-1", "")}) {
+    for (std::size_t const secrets : {0u, 1u, 2u}) {
+      for (auto const extent : {delivery_extent::whole, delivery_extent::part}) {
+        receipt before = sample_receipt();
+        before.to = to;
+        before.extent = extent;
+        before.secrets.erase(before.secrets.begin() + static_cast<std::ptrdiff_t>(secrets),
+                             before.secrets.end());
+        std::string const key = receipt_key_of(keys, before.project, to);
+        row_place const place{family::deliveries, key};
+        auto const after = decode_receipt(keys, place, encode_receipt(keys, place, before));
+        BOOST_REQUIRE(after.has_value());
+        BOOST_TEST((after->project == before.project));
+        BOOST_TEST((after->to == to));
+        BOOST_TEST((after->at == before.at));
+        BOOST_TEST((after->extent == extent));
+        BOOST_TEST((after->secrets == before.secrets));
+      }
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(the_key_of_a_receipt_tells_consumers_apart) {
+  row_keys const keys = sample_keys();
+  project_id const bot = test::project("trading-bot");
+  BOOST_TEST(receipt_key_of(keys, bot, sample_receipt().to) == receipt_key());
+  BOOST_TEST(receipt_key_of(keys, bot, consumer::remote("edge-1", "far")) ==
+             "trading-bot/" + from_hex("f4a8842bf2bcbcd75242b2dc7ab622fc"));
+  std::vector<consumer> const different{
+      consumer::process(0, "", ""),   consumer::remote("", ""),
+      consumer::process(1, "", ""),   consumer::process(0, "a", "b"),
+      consumer::process(0, "ab", ""), consumer::process(0, "", "ab"),
+      consumer::remote("a", "b")};
+  std::set<std::string> seen;
+  for (consumer const& to : different) seen.insert(receipt_key_of(keys, bot, to));
+  BOOST_TEST(seen.size() == different.size());
 }
 
 BOOST_AUTO_TEST_CASE(a_known_secret_row_is_read) {
@@ -249,7 +316,7 @@ BOOST_AUTO_TEST_CASE(a_row_under_another_key_or_in_another_family_is_refused) {
                                          std::string_view("other"), std::string_view("")}) {
         BOOST_TEST(!one.decodes({one.place.in, key}, one.bytes));
       }
-      for (unsigned number = 1; number <= 6; ++number) {
+      for (unsigned number = 1; number <= 7; ++number) {
         auto const in = static_cast<family>(number);
         BOOST_TEST(one.decodes({in, one.place.key}, one.bytes) == (in == one.place.in));
       }
@@ -265,6 +332,7 @@ BOOST_AUTO_TEST_CASE(a_row_of_another_store_is_refused) {
     BOOST_TEST(!decode_sequence(others, one.place, one.bytes));
     BOOST_TEST(!decode_api_key(others, one.place, one.bytes));
     BOOST_TEST(!decode_secret(others, one.place, one.bytes));
+    BOOST_TEST(!decode_receipt(others, one.place, one.bytes));
   }
 }
 

@@ -55,6 +55,17 @@ BOOST_AUTO_TEST_CASE(a_closed_queue_takes_nothing_and_gives_what_it_has) {
   BOOST_TEST(queue.take_all(1h).empty());  // does not wait
 }
 
+BOOST_AUTO_TEST_CASE(a_wake_before_or_while_it_waits_ends_one_wait_of_the_taker) {
+  commit_queue queue;
+  queue.wake();
+  BOOST_TEST(queue.take_all(1h).empty());
+  auto const began = std::chrono::steady_clock::now();
+  BOOST_TEST(queue.take_all(20ms).empty());  // the wake was used up
+  BOOST_TEST((std::chrono::steady_clock::now() - began >= 20ms));
+  std::jthread const waker([&] { queue.wake(); });
+  BOOST_TEST(queue.take_all(1h).empty());
+}
+
 BOOST_AUTO_TEST_CASE(a_waiting_taker_is_woken_by_a_push_and_by_closing) {
   commit_queue queue;
   one_change one;

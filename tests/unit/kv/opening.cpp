@@ -209,6 +209,41 @@ BOOST_AUTO_TEST_CASE(a_damaged_format_is_refused) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(a_store_of_before_deliveries_opens_and_gets_the_family) {
+  auto const families = [&] {
+    std::vector<std::string> names;
+    BOOST_TEST(rocksdb::DB::ListColumnFamilies({}, folder.store(), &names).ok());
+    return names.size();
+  };
+  {
+    running_store store(*this);
+    static_cast<void>(store.must<core::project_entry>(test::create("bot", 3)));
+  }
+  BOOST_TEST(families() == 8u);
+  {
+    auto const raw = open_database();
+    BOOST_TEST(raw->engine().DropColumnFamily(raw->in(core::family::deliveries)).ok());
+  }
+  BOOST_TEST(families() == 7u);
+  running_store store(*this);
+  BOOST_TEST(families() == 8u);
+  BOOST_TEST(store.show("bot")->secret_limit == 3u);
+  BOOST_TEST(store->list_deliveries(core::test::may_read(test::project("bot"))).has_value());
+}
+
+BOOST_AUTO_TEST_CASE(a_store_that_lacks_any_other_family_is_refused) {
+  for (auto const which : {core::family::projects, core::family::secrets, core::family::values,
+                           core::family::counters, core::family::api_keys, core::family::meta}) {
+    std::string const lacking =
+        folder.path() + "/without" + std::to_string(static_cast<int>(which));
+    {
+      auto const raw = database::open(lacking, share.check, log);
+      BOOST_TEST(raw->engine().DropColumnFamily(raw->in(which)).ok());
+    }
+    BOOST_TEST(refusal(lacking, share.check) != "");
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_store_in_use_is_refused_and_says_so) {
   auto const first = open_database();
   BOOST_TEST(says(refusal(folder.store(), share.check), "in use"));

@@ -254,6 +254,27 @@ BOOST_AUTO_TEST_CASE(api_keys_have_the_members_of_the_contract_and_never_their_t
              R"({"data":{"id":"k1","rawKey":"tac_0123…","keyPrefix":"tac_0123"}})");
 }
 
+BOOST_AUTO_TEST_CASE(deliveries_name_processes_and_remote_runtimes) {
+  auto const process = core::consumer::process(0, "bot.service", "box");
+  auto const remote = core::consumer::remote("edge-1", "");
+  core::delivery_report report;
+  report.lines = {
+      {core::test::secret("A"), core::delivery_state::stale, 9, 7, created, &process},
+      {core::test::secret("A"), core::delivery_state::removed, std::nullopt, 8, updated, &remote},
+      {core::test::secret("B"), core::delivery_state::never, 1, std::nullopt, std::nullopt,
+       nullptr}};
+  report.consumers_left_out = 3;
+  BOOST_TEST(body_of(append_deliveries_body, report) ==
+             R"({"data":{"deliveries":[{"key":"A","state":"stale","storedVersion":9,)"
+             R"("deliveredVersion":7,"lastDeliveredAt":"2026-04-18T09:12:44.000Z",)"
+             R"("consumer":{"uid":0,"unit":"bot.service","runtime":null,"host":"box"}},)"
+             R"({"key":"A","state":"removed","storedVersion":null,"deliveredVersion":8,)"
+             R"("lastDeliveredAt":"2026-04-21T15:03:10.000Z",)"
+             R"("consumer":{"uid":null,"unit":null,"runtime":"edge-1","host":null}},)"
+             R"({"key":"B","state":"never","storedVersion":1,"deliveredVersion":null,)"
+             R"("lastDeliveredAt":null,"consumer":null}],"omittedConsumers":3}})");
+}
+
 BOOST_AUTO_TEST_CASE(a_caller_sees_itself_twice_as_the_clients_expect) {
   auto const self = [](core::api_key_entry const* key) { return body_of(append_self_body, key); };
   auto const expected = [](std::string const& id, std::string const& name,

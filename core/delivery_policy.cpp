@@ -59,6 +59,16 @@ bool delivery_policy::may_read(delivery_peer const& peer, std::string_view proje
          });
 }
 
+std::vector<project_id> delivery_policy::projects_of_unit(std::string_view unit) const {
+  std::vector<project_id> projects;
+  for (delivery_grant const& grant : grants_) {
+    if (grant.unit.empty() || grant.unit != unit || grant.has_uid || grant.has_gid) continue;
+    if (std::find(projects.begin(), projects.end(), grant.project) != projects.end()) continue;
+    projects.push_back(grant.project);
+  }
+  return projects;
+}
+
 bool delivery_policy::asks_for_unit() const noexcept {
   return std::any_of(grants_.begin(), grants_.end(),
                      [](delivery_grant const& grant) { return !grant.unit.empty(); });

@@ -121,6 +121,30 @@ BOOST_AUTO_TEST_CASE(a_unit_matches_whole_and_not_in_part) {
   BOOST_TEST(policy.may_read({stranger, {}, "bot.service"}, "bot"));
 }
 
+BOOST_AUTO_TEST_CASE(systemd_loads_for_a_unit_what_grants_of_the_unit_alone_name) {
+  auto const granted = [](std::string_view project, std::string unit) {
+    delivery_grant grant = grant_of(project);
+    grant.unit = std::move(unit);
+    return grant;
+  };
+  delivery_grant with_uid = granted("by-uid", "bot.service");
+  with_uid.has_uid = true;
+  delivery_grant with_gid = granted("by-gid", "bot.service");
+  with_gid.has_gid = true;
+  delivery_policy const policy(
+      owner,
+      {granted("one", "bot.service"), with_uid, with_gid, granted("two", "two.service"),
+       granted("one", "bot.service"), granted("one", "two.service"), grant_of("none")},
+      {});
+  using ids = std::vector<project_id>;
+  BOOST_TEST((policy.projects_of_unit("bot.service") == ids{test::project("one")}));
+  BOOST_TEST(
+      (policy.projects_of_unit("two.service") == ids{test::project("two"), test::project("one")}));
+  for (char const* unit : {"", "bot", "bot.servic", "bot.service2", "BOT.service"}) {
+    BOOST_TEST(policy.projects_of_unit(unit).empty(), unit);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(one_of_several_grants_is_enough_for_its_own_project) {
   delivery_grant first = grant_of("one");
   first.has_uid = true;

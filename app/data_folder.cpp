@@ -54,6 +54,10 @@ std::string keeper_socket_path(settings const& configured) {
   return configured.run_dir + "/keeper.sock";
 }
 
+std::string credentials_socket_path(settings const& configured) {
+  return configured.run_dir + "/credentials.sock";
+}
+
 descriptor lock_data_folder(settings const& configured) {
   make_folders(configured.data_dir, 0755);
   std::string const path = configured.data_dir + "/lock";
@@ -79,7 +83,7 @@ void make_subfolders(settings const& configured, unsigned owner_uid, unsigned ow
     fail("give away", store, errno);
   }
   make_folders(configured.run_dir, 0755);
-  // What may happen to keeper.sock is decided by who may write here.
+  // What may happen to the keeper's sockets is decided by who may write here.
   if (::stat(configured.run_dir.c_str(), &about) != 0) fail("look at", configured.run_dir, errno);
   if (about.st_uid != ::geteuid() && about.st_uid != 0) {
     throw startup_error("the folder " + configured.run_dir +

@@ -4,7 +4,7 @@
 //   data_dir/lock       0600  held locked by both processes
 //   data_dir/root.key   0400  the keeper's (root_key_file.hpp)
 //   data_dir/store      0700  the api process's: database and api.sock
-//   run_dir             0755  the keeper's: keeper.sock
+//   run_dir             0755  the keeper's: keeper.sock and credentials.sock
 #pragma once
 
 #include <string>
@@ -17,6 +17,7 @@ namespace tacit::app {
 [[nodiscard]] std::string store_folder(settings const& configured);
 [[nodiscard]] std::string api_socket_path(std::string const& store_folder);
 [[nodiscard]] std::string keeper_socket_path(settings const& configured);
+[[nodiscard]] std::string credentials_socket_path(settings const& configured);
 
 // Makes data_dir when it is missing and locks it. The lock lasts as long as the descriptor, or a
 // copy of it in another process, is open. Throws startup_error: another server uses the folder, a

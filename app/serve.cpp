@@ -21,6 +21,7 @@
 #include "app/startup.hpp"
 #include "core/channel.hpp"
 #include "core/delivery_policy.hpp"
+#include "net/credentials.hpp"
 #include "net/delivery.hpp"
 #include "net/keeper_channel.hpp"
 #include "net/peer_credentials.hpp"
@@ -127,7 +128,8 @@ void announce(std::vector<std::string> const& urls, settings const& configured, 
               {{"url", std::string_view(url)},
                {"data", std::string_view(configured.data_dir)},
                {"root_key", std::string_view(configured.key_file)},
-               {"delivery", std::string_view(keeper_socket_path(configured))}});
+               {"delivery", std::string_view(keeper_socket_path(configured))},
+               {"credentials", std::string_view(credentials_socket_path(configured))}});
   }
   std::fflush(stdout);
 }
@@ -141,13 +143,21 @@ int status_after(std::optional<int> api_status, bool was_asked, core::log& log) 
   return status_api_died;
 }
 
+// The keeper's own sockets.
+struct keeper_sockets {
+  descriptor delivery;
+  descriptor credentials;
+};
+
 // The keeper's whole life after its start.
-int run_keeper(api_child& api, descriptor& keeper_socket, core::keeper_share const& keys,
+int run_keeper(api_child& api, keeper_sockets& sockets, core::keeper_share const& keys,
                core::delivery_policy const& policy, std::string const& host,
                asio::io_context& context, asio::signal_set& signals, core::log& log) {
   net::keeper_channel channel(context, api.channel.release());
   net::receipts receipts(context, channel, log, host);
-  net::delivery delivery(context, keeper_socket.release(), {keys, policy, channel, receipts, log});
+  net::delivery_parts const parts{keys, policy, channel, receipts, log};
+  net::delivery delivery(context, sockets.delivery.release(), parts);
+  net::credentials credentials(context, sockets.credentials.release(), parts);
   bool draining = false;
   bool api_gone = false;
   auto const rethrow = [](std::exception_ptr failed) {
@@ -160,14 +170,17 @@ int run_keeper(api_child& api, descriptor& keeper_socket, core::keeper_share con
     receipts.drain();
     channel.send_drain();
     delivery.stop();
+    credentials.stop();
   });
   asio::co_spawn(context, channel.run(), [&](std::exception_ptr failed) {
     api_gone = true;
     delivery.stop();
+    credentials.stop();
     signals.cancel();
     rethrow(failed);
   });
   asio::co_spawn(context, delivery.run(), rethrow);
+  asio::co_spawn(context, credentials.run(), rethrow);
   while (!api_gone && context.run_one() > 0) {
   }
   // Deliveries that wait for the api hear now that it is not there; give them a moment to say so.
@@ -189,6 +202,7 @@ int run_serve(settings const& configured) {
   core::delivery_policy const policy = policy_of(configured);
   check_socket_path(api_socket_path(store_folder(configured)));
   check_socket_path(keeper_socket_path(configured));
+  check_socket_path(credentials_socket_path(configured));
   descriptor lock = lock_data_folder(configured);
   std::vector<std::string> urls;
   api_child api;
@@ -205,7 +219,8 @@ int run_serve(settings const& configured) {
     log->write(core::severity::info, "made a new root key: keep a copy of it in a safe place",
                {{"file", std::string_view(configured.key_file)}});
   }
-  descriptor keeper_socket = open_unix_listener(keeper_socket_path(configured), 0666);
+  keeper_sockets sockets{open_unix_listener(keeper_socket_path(configured), 0666),
+                         open_unix_listener(credentials_socket_path(configured), 0666)};
   auto const keys = share_keys(std::move(root.key), api, to_api);
 
   if (policy.asks_for_unit() && !net::kernel_tells_peer_process()) {
@@ -228,9 +243,9 @@ int run_serve(settings const& configured) {
     return status == 0 ? 0 : status == status_storage_unknown ? status_storage_unknown : 1;
   }
   announce(urls, configured, *log);
-  int const status =
-      run_keeper(api, keeper_socket, *keys, policy, host_name(), context, signals, *log);
+  int const status = run_keeper(api, sockets, *keys, policy, host_name(), context, signals, *log);
   ::unlink(keeper_socket_path(configured).c_str());
+  ::unlink(credentials_socket_path(configured).c_str());
   return status;
 }
 

@@ -15,6 +15,7 @@
 #include "net/if_none_match.hpp"
 #include "net/now.hpp"
 #include "net/peer_credentials.hpp"
+#include "net/session_deadline.hpp"
 
 namespace tacit::net {
 
@@ -164,21 +165,6 @@ asio::awaitable<void> linger(stream& with) {
     co_await with.async_read_some(asio::buffer(ignored), token);
   }
 }
-
-// A session lasts this long at most. Closes the socket then; the socket outlives it.
-class session_deadline {
- public:
-  session_deadline(asio::io_context& context, stream& one, std::chrono::seconds at_most)
-      : timer_(context, at_most) {
-    timer_.async_wait([&one](error_code cancelled) {
-      error_code ignored;
-      if (!cancelled) one.close(ignored);
-    });
-  }
-
- private:
-  asio::steady_timer timer_;
-};
 
 }  // namespace
 

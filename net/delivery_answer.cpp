@@ -1,7 +1,5 @@
 #include "net/delivery_answer.hpp"
 
-#include <vector>
-
 #include "core/sealing.hpp"
 #include "net/json_writer.hpp"
 
@@ -11,13 +9,6 @@ using core::errc;
 using core::result;
 
 namespace {
-
-// An opened value, as a place in the buffer that holds all of them.
-struct opened_value {
-  core::secret_name const* name;
-  std::size_t from;
-  std::size_t bytes;
-};
 
 // Counts what would be written, so that the real buffer has the size that is needed.
 struct counting_sink {
@@ -32,19 +23,18 @@ struct buffer_sink {
 
 template <typename Sink>
 void write_body(Sink& out, core::delivery_policy const& policy, core::project_id const& project,
-                sealed_set const& set, std::string_view values,
-                std::vector<opened_value> const& opened) {
+                sealed_set const& set, opened_set const& opened) {
   out.append(R"({"data":{"project":)");
   append_json_text(out, project.text());
   out.append(R"(,"revision":)");
   out.append(std::to_string(set.revision));
   out.append(R"(,"env":{)");
   std::string_view comma = "";
-  for (opened_value const& value : opened) {
+  for (auto const& [name, value] : opened.entries) {
     out.append(comma);
-    append_json_text(out, value.name->text());
+    append_json_text(out, name);
     out.append(":");
-    append_json_text(out, values.substr(value.from, value.bytes));
+    append_json_text(out, value);
     comma = ",";
   }
   out.append(R"(},"withheld":[)");
@@ -60,27 +50,33 @@ void write_body(Sink& out, core::delivery_policy const& policy, core::project_id
 
 }  // namespace
 
+result<opened_set> open_set(core::keeper_share const& keys, core::delivery_policy const& policy,
+                            core::project_id const& project, sealed_set const& set) {
+  std::size_t sealed_bytes = 0;
+  for (core::record_message const& record : set.records) sealed_bytes += record.sealed.size();
+  opened_set opened{core::secret_buffer(sealed_bytes), {}};
+  core::value_opener opener(keys);
+  for (core::record_message const& record : set.records) {
+    if (policy.withholds(record.name.text())) continue;
+    std::size_t const from = opened.bytes.size();
+    core::value_place const place{project, record.name, record.record_id};
+    if (!opener.open(record.sealed, place, opened.bytes)) return errc::corrupt;
+    opened.entries.emplace_back(record.name.text(), opened.bytes.reveal().substr(from));
+  }
+  return opened;
+}
+
 result<core::secret_buffer> make_delivery_body(core::keeper_share const& keys,
                                                core::delivery_policy const& policy,
                                                core::project_id const& project,
                                                sealed_set const& set) {
-  std::size_t sealed_bytes = 0;
-  for (core::record_message const& record : set.records) sealed_bytes += record.sealed.size();
-  core::secret_buffer values(sealed_bytes);
-  std::vector<opened_value> opened;
-  core::value_opener opener(keys);
-  for (core::record_message const& record : set.records) {
-    if (policy.withholds(record.name.text())) continue;
-    std::size_t const from = values.size();
-    core::value_place const place{project, record.name, record.record_id};
-    if (!opener.open(record.sealed, place, values)) return errc::corrupt;
-    opened.push_back({&record.name, from, values.size() - from});
-  }
+  auto const opened = open_set(keys, policy, project, set);
+  if (!opened) return opened.error();
   counting_sink count;
-  write_body(count, policy, project, set, values.reveal(), opened);
+  write_body(count, policy, project, set, *opened);
   core::secret_buffer body(count.bytes);
   buffer_sink sink{body};
-  write_body(sink, policy, project, set, values.reveal(), opened);
+  write_body(sink, policy, project, set, *opened);
   return body;
 }
 

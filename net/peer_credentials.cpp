@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <array>
+#include <cstddef>
 #include <string>
 
 namespace tacit::net {
@@ -104,6 +106,15 @@ result<core::delivery_peer> find_peer(int socket, bool with_unit) {
   peer.groups.push_back(credentials.gid);
   if (with_unit) peer.unit = find_unit(socket, credentials.pid);
   return peer;
+}
+
+std::string find_peer_address(int socket) {
+  constexpr socklen_t before_path = offsetof(sockaddr_un, sun_path);
+  sockaddr_un bound{};
+  socklen_t size = sizeof bound;
+  if (::getpeername(socket, reinterpret_cast<sockaddr*>(&bound), &size) != 0) return {};
+  if (size <= before_path || size > sizeof bound) return {};
+  return {bound.sun_path, size - before_path};
 }
 
 }  // namespace tacit::net

@@ -11,6 +11,10 @@ namespace tacit::net {
 // errc::unavailable when the kernel does not tell.
 [[nodiscard]] core::result<core::delivery_peer> find_peer(int socket, bool with_unit);
 
+// The address that the peer bound its end to (unix(7), sun_path to the length that the kernel has):
+// "" when it bound none, with a NUL in front when it is an abstract one.
+[[nodiscard]] std::string find_peer_address(int socket);
+
 // The system unit in the text of a /proc/PID/cgroup file: the first part of its path that is not a
 // slice, when that is a ".service" or ".scope"; else "".
 [[nodiscard]] std::string unit_of_cgroup(std::string_view cgroup_file);

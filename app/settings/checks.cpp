@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "app/settings/table.hpp"
+#include "core/credential_name.hpp"
 #include "core/name.hpp"
 
 namespace tacit::app {
@@ -24,12 +25,6 @@ bool is_address(std::string const& text) {
     return inet_pton(AF_INET6, text.substr(1, text.size() - 2).c_str(), bytes) == 1;
   }
   return inet_pton(AF_INET, text.c_str(), bytes) == 1;
-}
-
-bool is_in_a_unit_name(char c) {
-  constexpr std::string_view others = ":-_.\\@";
-  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-         others.find(c) != others.npos;
 }
 
 }  // namespace
@@ -54,13 +49,12 @@ std::string secret_name_fault(std::string const& text) {
 }
 
 std::string unit_fault(std::string const& text) {
-  constexpr std::size_t unit_bytes_max = 255;  // systemd's
   constexpr std::array<std::string_view, 2> kinds{".service", ".scope"};
-  if (text.size() > unit_bytes_max) {
-    return "must be a systemd unit, whose name has " + std::to_string(unit_bytes_max) +
+  if (text.size() > core::unit_name_chars_max) {
+    return "must be a systemd unit, whose name has " + std::to_string(core::unit_name_chars_max) +
            " characters at most";
   }
-  if (!std::all_of(text.begin(), text.end(), is_in_a_unit_name)) {
+  if (!text.empty() && !core::is_unit_name(text)) {
     return "must be a systemd unit, whose name has letters, digits and : - _ . \\ @ only";
   }
   bool const runs_processes = std::any_of(kinds.begin(), kinds.end(), [&](std::string_view kind) {
@@ -69,6 +63,14 @@ std::string unit_fault(std::string const& text) {
   if (runs_processes) return "";
   return "must end in .service or .scope, as app.service: processes run in no other kind of "
          "systemd unit, so that another would fit nobody";
+}
+
+std::string lone_unit_fault(std::string const& unit) {
+  constexpr std::size_t most = core::unit_and_credential_chars_max;
+  if (unit.size() < most || unit.ends_with(".scope")) return "";  // no credentials for scopes
+  return "has " + std::to_string(unit.size()) + " characters: systemd loads no credential where " +
+         "unit and id together have more than " + std::to_string(most) +
+         "; state uid or gid as well to let it in on keeper.sock alone";
 }
 
 }  // namespace tacit::app

@@ -103,6 +103,10 @@ class settings_file {
     if (!allowed.uid && !allowed.gid && allowed.unit.empty()) {
       refuse(entry, "delivery.allow needs one of uid, gid and unit");
     }
+    if (!allowed.uid && !allowed.gid) {
+      std::string const fault = lone_unit_fault(allowed.unit);
+      if (!fault.empty()) refuse(*entry.get("unit"), "delivery.allow.unit " + fault);
+    }
     return allowed;
   }
 

@@ -59,5 +59,7 @@ void apply_settings_file(std::string const& file, surroundings const& around, se
 [[nodiscard]] std::string project_id_fault(std::string const& text);
 [[nodiscard]] std::string secret_name_fault(std::string const& text);
 [[nodiscard]] std::string unit_fault(std::string const& text);
+// Of a unit that an entry states without uid and gid, so that systemd may load credentials for it.
+[[nodiscard]] std::string lone_unit_fault(std::string const& unit);
 
 }  // namespace tacit::app

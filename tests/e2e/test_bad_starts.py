@@ -405,7 +405,7 @@ def test_socket_paths(longest):
     """107 bytes are the most that Linux takes; one more is told by one line, from either side."""
     with tempfile.TemporaryDirectory(prefix="tacit-e2e-") as parent:
         os.chmod(parent, 0o755)
-        fitting = 107 - len("/run/keeper.sock")  # api.sock's is one byte shorter
+        fitting = 107 - len("/run/credentials.sock")  # the others' are shorter
         data = (parent + "/").ljust(fitting + longest, "d")
         server = Server(data=data)
         if longest <= 0:
@@ -413,7 +413,7 @@ def test_socket_paths(longest):
                 fill(server)
                 check_serves(server)
             return
-        refused(server, "/keeper.sock" if longest == 1 else ".sock", "longer than 107 bytes")
+        refused(server, "/credentials.sock" if longest == 1 else ".sock", "longer than 107 bytes")
         assert not os.path.exists(os.path.join(data, "store", "CURRENT"))
         server.forget_limiter()
 

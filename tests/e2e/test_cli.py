@@ -733,6 +733,9 @@ CHECKS = [
     ('[[delivery.allow]]\nproject = "p"\nuid = "no-such-user-here"\n', ["line 3", "no-such-user"]),
     ('[[delivery.allow]]\nproject = "p"\nuid = -1\n', ["line 3", "uid"]),
     ('[[delivery.allow]]\nproject = "p"\nuid = 1\nnonsense = 2\n', ["line 4", "nonsense"]),
+    ('[[delivery.allow]]\nproject = "p"\nunit = "%s.service"\n' % ("u" * 74), None),
+    ('[[delivery.allow]]\nproject = "p"\nunit = "%s.service"\n' % ("u" * 75),
+     ["line 3", "has 83 characters", "credential"]),
     ('[delivery]\ndeliver_names = ["lower"]\n', ["line 2", "delivery.deliver_names"]),
 ]
 

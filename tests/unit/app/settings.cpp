@@ -286,6 +286,23 @@ BOOST_AUTO_TEST_CASE(a_unit_is_one_that_processes_run_in) {
                  .starts_with("F, line 3: delivery.allow.unit " + kind));
 }
 
+BOOST_AUTO_TEST_CASE(a_unit_too_long_for_any_credential_is_refused_unless_it_states_more) {
+  std::string const head = "[[delivery.allow]]\nproject = \"p\"\n";
+  auto const unit = [](std::size_t chars, std::string const& kind) {
+    return "unit = \"" + std::string(chars - kind.size(), 'u') + kind + "\"\n";
+  };
+  BOOST_TEST(file_refusal(head + unit(82, ".service")) == "");
+  BOOST_TEST(file_refusal(head + unit(83, ".service")) ==
+             "F, line 3: delivery.allow.unit has 83 characters: systemd loads no credential where "
+             "unit and id together have more than 83; state uid or gid as well to let it in on "
+             "keeper.sock alone");
+  BOOST_TEST(file_refusal("\n" + head + unit(255, ".service"))
+                 .starts_with("F, line 4: delivery.allow.unit has 255 characters"));
+  BOOST_TEST(file_refusal(head + unit(255, ".service") + "uid = 1\n") == "");
+  BOOST_TEST(file_refusal(head + unit(255, ".service") + "gid = 1\n") == "");
+  BOOST_TEST(file_refusal(head + unit(255, ".scope")) == "");  // scopes have no credentials
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 // conf/tacit.toml: a line whose '#' is followed by no space is a setting.

@@ -272,7 +272,7 @@ def test_links_lead_somewhere(document):
 def test_blocks_are_of_kinds_that_are_checked():
     for document in DOCUMENTS:
         for block in blocks(document):
-            assert block.kind in ANSWERS + ("sh", "toml", ""), (document, block)
+            assert block.kind in ANSWERS + ("sh", "toml", "ini", ""), (document, block)
 
 
 # --- Lists that must be complete ---------------------------------------------------------------

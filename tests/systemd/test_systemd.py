@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import platform
+import re
 import time
 
 import pytest
@@ -54,6 +55,10 @@ project = "large"
 unit = "large.service"
 
 [[delivery.allow]]
+project = "shop"
+unit = "shop.service"
+
+[[delivery.allow]]
 project = "short"
 unit = "short.service"
 
@@ -94,7 +99,7 @@ class Tacit(machines.Machine):
         super().boot()
         with open(TACIT, "rb") as binary:
             self.write("/usr/bin/tacit", binary.read(), "0755")
-        for user in ("tacit", "bot", "other"):
+        for user in ("tacit", "bot", "other", "shop"):
             self.run("useradd", "--system", user)
         self.write("/etc/tacit/tacit.toml", SETTINGS)
         self.write("/etc/systemd/system/tacit.service", TACIT_UNIT % self.user)
@@ -315,6 +320,44 @@ def test_more_than_systemd_takes_is_no_start(machine):
     assert tuple(state) == ("failed", "exit-code", EXIT_CREDENTIALS) and output == b""
     *state, output = machine.start("large.service", credential("K0", SHOW % "K0"))
     assert tuple(state) == EXITED and output == ("\U0001f511" * 4096).encode()
+
+
+# --- what docs/delivery.md shows ---
+
+def documented_units():
+    with open(os.path.join(machines.HERE, "..", "..", "docs", "delivery.md")) as document:
+        return re.findall(r"^```ini\n# (\S+)\n(.*?)^```$", document.read(), re.M | re.S)
+
+
+def test_there_are_documented_units():
+    assert [name for name, _ in documented_units()] == ["shop.service"] * 3
+
+
+@pytest.mark.parametrize("name, text", documented_units(), ids=range(len(documented_units())))
+def test_documented_units_start_with_the_value_and_not_without(machine, name, text):
+    machine.write("/usr/bin/shop", "#!/bin/sh\n"
+                  "{ env -0; cat $CREDENTIALS_DIRECTORY/*; } >/tmp/shop\n", "0755")
+    machine.write("/etc/systemd/system/" + name, text)
+    machine.run("systemctl", "daemon-reload")
+    machine.tacit("project", "create", "Shop", "--id", "shop")
+    machine.put("shop", "DB_PASSWORD", "s3cret-passw0rd")
+
+    def start():
+        machine.run("rm", "-f", "/tmp/shop")
+        machine.run("systemctl", "reset-failed", name, check=False)
+        machine.run("systemctl", "start", name, check=False)
+        states = (b"inactive", b"failed")
+        wait_until(lambda: machine.run("systemctl", "is-active", name,
+                                       check=False).stdout.strip() in states)
+        return machine.run("cat", "/tmp/shop", check=False).stdout
+    variables, _, files = start().rpartition(b"\0")
+    if "EnvironmentFile" in text:
+        assert environment(variables)[b"DB_PASSWORD"] == b"s3cret-passw0rd"
+        assert files == b'DB_PASSWORD="s3cret-passw0rd"\n# complete\n'
+    else:
+        assert b"s3cret" not in variables and files == b"s3cret-passw0rd"
+    machine.tacit("project", "delete", "shop")
+    assert start() == b"" and machine.last_refusal() == "there is no such project"
 
 
 # --- by unit, on keeper.sock ---

@@ -91,6 +91,7 @@ PLANTED = [
     ("dev", "# X" + "XX\n", "issue"),
 ]
 CLEAN = [
+    ("tests/fuzz/corpus/framing/a", "no newline, \t and a space \nGET \r"),
     ("core/secret.cpp", "#include <sodium.h>\n\n#include <boost/system/result.hpp>\n"),
     ("core/a.hpp", "// What it is.\n\n#pragma once\n\n#include <atomic>\n#include <chrono>\n"),
     ("core/a.cpp", "static_assert(sizeof(int) == 4);\nint x = 1'000'000; // assert(no)\n"),

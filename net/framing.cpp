@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <boost/beast/http/basic_parser.hpp>
+#include <boost/beast/http/rfc7230.hpp>
 #include <charconv>
 
 namespace tacit::net {
@@ -34,6 +35,44 @@ std::optional<std::uint64_t> parse_content_length(std::string_view text) {
   return number;
 }
 
+bool is_hex(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F') || (c >= 'a' && c <= 'f');
+}
+
+// RFC 3986 section 3.2.2, a name or an IPv4 address: unreserved, escapes and sub-delims but for the
+// comma, which would make a list of two names.
+bool is_host_name(std::string_view text) {
+  constexpr std::string_view marks = "-._~!$&'()*+;=";
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    char const c = text[i];
+    bool const plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+                       marks.find(c) != std::string_view::npos;
+    bool const escape =
+        c == '%' && text.size() - i > 2 && is_hex(text[i + 1]) && is_hex(text[i + 2]);
+    if (!plain && !escape) return false;
+  }
+  return true;
+}
+
+// RFC 9110 section 7.2: a name or an IPv6 address in brackets, and perhaps a port. May be empty.
+bool is_host(std::string_view text) {
+  std::string_view port;
+  if (text.starts_with('[')) {
+    std::size_t const end = text.find(']');
+    if (end == std::string_view::npos || end == 1) return false;
+    for (char const c : text.substr(1, end - 1)) {
+      if (!is_hex(c) && c != ':' && c != '.') return false;
+    }
+    port = text.substr(end + 1);
+  } else {
+    std::size_t const colon = std::min(text.find(':'), text.size());
+    if (!is_host_name(text.substr(0, colon))) return false;
+    port = text.substr(colon);
+  }
+  if (!port.empty() && port.front() != ':') return false;
+  return port.find_first_not_of("0123456789", 1) == std::string_view::npos;
+}
+
 // Takes what Beast reads from one complete head; texts point into the bytes given to put().
 class head_parser final : public http::basic_parser<true> {
  public:
@@ -57,6 +96,7 @@ class head_parser final : public http::basic_parser<true> {
         verb == http::verb::post || verb == http::verb::put || verb == http::verb::patch;
     head.target = to_view(target);
     if (version != 11 && version != 10) has_bad_field = true;
+    keeps_ = version == 11;
   }
 
   void on_field_impl(http::field name, field_text text, field_text raw, error_code&) override {
@@ -65,7 +105,7 @@ class head_parser final : public http::basic_parser<true> {
     switch (name) {
       case http::field::host:
         ++hosts;
-        if (value.find_first_of(" \t,/@") != std::string_view::npos) has_bad_field = true;
+        if (!is_host(value)) has_bad_field = true;
         break;
       case http::field::content_length:
         ++content_lengths;
@@ -74,6 +114,12 @@ class head_parser final : public http::basic_parser<true> {
         break;
       case http::field::transfer_encoding:
         has_transfer_encoding = true;
+        break;
+      case http::field::connection:
+        for (auto const& option : http::opt_token_list(raw)) {
+          closes_ = closes_ || boost::beast::iequals(option, "close");
+          keeps_ = keeps_ || boost::beast::iequals(option, "keep-alive");
+        }
         break;
       case http::field::authorization:
         set_once(head.authorization, value);
@@ -115,9 +161,14 @@ class head_parser final : public http::basic_parser<true> {
 
  public:
   bool needs_length() const { return needs_length_; }
+  // RFC 9112 section 9.3. Beast's own word would also heed Proxy-Connection, which is nothing
+  // (appendix C.2.2), and stay with HTTP/1.0 when both options are given.
+  bool stays() const { return keeps_ && !closes_; }
 
  private:
   bool needs_length_ = false;
+  bool keeps_ = false;
+  bool closes_ = false;
 };
 
 // How far a raw head is good.
@@ -234,7 +285,7 @@ result<std::optional<request_head>> parse_request_head(std::string_view bytes,
   request_head taken = parser.head;
   taken.head_bytes = skipped + head.size();
   taken.body_bytes = static_cast<std::size_t>(parser.content_length.value_or(0));
-  taken.keep_alive = parser.keep_alive();
+  taken.keep_alive = parser.stays();
   return std::optional<request_head>(taken);
 }
 

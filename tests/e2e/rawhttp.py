@@ -52,6 +52,11 @@ class Wire:
             elif how == "bytes":
                 for i in range(len(data)):
                     self.raw.sendall(data[i:i + 1])
+            elif how == "cuts":
+                draw = random.Random(seed)
+                cuts = sorted(draw.randrange(len(data) + 1) for _ in range(draw.randint(1, 8)))
+                for begin, end in zip([0] + cuts, cuts + [len(data)]):
+                    self.raw.sendall(data[begin:end])
             else:
                 at = random.Random(seed).randrange(1, max(2, len(data)))
                 self.raw.sendall(data[:at])

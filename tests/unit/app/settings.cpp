@@ -173,6 +173,9 @@ BOOST_AUTO_TEST_CASE(the_clients_variables_and_other_programs_are_left_alone) {
 BOOST_AUTO_TEST_CASE(broken_toml_is_refused_with_its_line) {
   BOOST_TEST(file_refusal("threads = 1\nthreads = 2\n").starts_with("F, line 2: "));
   BOOST_TEST(file_refusal("\n\nlisten = [\"1.1.1.1:1\"").starts_with("F, line 3: "));
+  for (std::string const name : {"!", "\x1b", "\x7f", ".", "=", "\xc3\xa9", " ", ""}) {
+    BOOST_TEST(file_refusal("[" + name + "]\n").starts_with("F, line 1: "), name);
+  }
 }
 
 // Both ways in, for every number: below, least, most, above, and what is no number.

@@ -6,7 +6,7 @@ a file and ends the run with 1.
   ./dev torture fuzz [SURFACE…] [--seconds N] [--seed N] [--out DIR] [--merge]
 
 N seconds for each target and fuzzer, 3600 by default. --merge adds what was found to reach new
-code to tests/fuzz/corpus, as few files as give the same coverage.
+code to tests/fuzz/corpus, in as few files as do.
 """
 import argparse
 import os
@@ -23,6 +23,7 @@ BUILD = {"libfuzzer": os.path.join(ROOT, "build", "fuzz"),
          "afl": os.path.join(ROOT, "build", "fuzz-afl")}
 CANARY_SECONDS = 60
 INPUT_BYTES_MAX = 4096
+MERGED_BYTES_MAX = 512
 FINDINGS = ("crash-", "leak-", "oom-", "timeout-")
 
 
@@ -113,8 +114,9 @@ def plain_seed_folder(out, surface):
     os.makedirs(folder)
     for name in sorted(os.listdir(os.path.join(CORPUS, surface))):
         path = os.path.join(CORPUS, surface, name)
-        ran = subprocess.run([binary("libfuzzer", "canary", surface), path], check=False,
-                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        command = [binary("libfuzzer", "canary", surface), "-artifact_prefix=%s/" % out, path]
+        ran = subprocess.run(command, check=False, stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL)
         if ran.returncode == 0:
             shutil.copy(path, folder)
     return folder
@@ -135,16 +137,16 @@ def hunt_canaries(names, seed, out):
 
 
 def merge(surface, out):
-    """The fewest files with the coverage of the corpus and of all that was found."""
+    """Adds to the corpus the fewest files that reach all the code that was reached."""
     found = [os.path.join(out, "libfuzzer", "fuzz", surface, "corpus"),
              os.path.join(out, "afl", "fuzz", surface, "default", "queue")]
-    small = tempfile.mkdtemp(dir=out)
-    folders = [CORPUS + "/" + surface] + [one for one in found if os.path.isdir(one)]
-    subprocess.run([binary("libfuzzer", "fuzz", surface), "-merge=1", "-max_len=1024", small]
-                   + folders, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
-    shutil.rmtree(CORPUS + "/" + surface)
-    shutil.copytree(small, CORPUS + "/" + surface)
-    return len(os.listdir(small))
+    corpus = os.path.join(CORPUS, surface)
+    before = len(os.listdir(corpus))
+    subprocess.run([binary("libfuzzer", "fuzz", surface), "-merge=1", "-use_counters=0",
+                    "-max_len=%d" % MERGED_BYTES_MAX, corpus]
+                   + [one for one in found if os.path.isdir(one)],
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+    return len(os.listdir(corpus)) - before
 
 
 def main():
@@ -176,7 +178,7 @@ def main():
                 flush=True)
             findings += result.findings
         if asked.merge and not findings:
-            print("corpus %-10s %d files" % (surface, merge(surface, out)), flush=True)
+            print("corpus %-10s %d more files" % (surface, merge(surface, out)), flush=True)
     for path in findings:
         print("FINDING " + path)
     sys.exit(1 if findings else 0)

@@ -19,7 +19,6 @@ namespace tacit::app {
 
 namespace {
 
-constexpr int out_of_the_way = 1000;  // above every number that the child is given
 constexpr int exec_failed = 126;
 constexpr std::chrono::milliseconds wait_step{5};
 constexpr int wait_steps_max = 1000;
@@ -64,6 +63,7 @@ api_child spawn_api(descriptor const& lock, std::vector<open_listener> const& li
   std::vector<descriptor> copies;
   std::vector<int> wanted{api_end.number(), lock.number()};
   for (open_listener const& one : listeners) wanted.push_back(one.socket.number());
+  int const out_of_the_way = channel_descriptor + static_cast<int>(wanted.size());
   std::vector<int> inherited;
   for (int const one : wanted) {
     copies.emplace_back(::fcntl(one, F_DUPFD_CLOEXEC, out_of_the_way));

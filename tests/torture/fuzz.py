@@ -21,7 +21,7 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 CORPUS = os.path.join(ROOT, "tests", "fuzz", "corpus")
 BUILD = {"libfuzzer": os.path.join(ROOT, "build", "fuzz"),
          "afl": os.path.join(ROOT, "build", "fuzz-afl")}
-CANARY_SECONDS = 60
+CANARY_SECONDS = 600  # at most: it ends when the fault is found
 INPUT_BYTES_MAX = 4096
 MERGED_BYTES_MAX = 512
 FINDINGS = ("crash-", "leak-", "oom-", "timeout-")

@@ -2,6 +2,7 @@
 import contextlib
 import json
 import os
+import random
 import re
 import socket
 import threading
@@ -10,7 +11,7 @@ import time
 import pytest
 
 from harness import Server, wait_until
-from framing_rows import CHUNKED, CODES, ROWS, get, head_of, post
+from framing_rows import CHUNKED, CODES, ROWS, STAYS, get, head_of, post
 from rawhttp import WAYS, Wire, ask, over_tcp, request
 
 @pytest.fixture(scope="module")
@@ -75,6 +76,18 @@ def test_each_row_is_answered_alike_cut_at_random_places(server):
     seed = seed_of_this_run()
     for again in range(RANDOM_CUTTINGS):
         assert list(wrong_rows(server, "cuts", seed + again * 1_000_000)) == []
+
+
+def test_rows_that_stay_are_answered_alike_behind_one_another(server):
+    """In any order on one connection, and each twice: nothing is left of the one before."""
+    draw = random.Random(seed_of_this_run())
+    staying = [row for row in ROWS if row[4] == STAYS and len(row[2]) < 5000] * 2
+    draw.shuffle(staying)
+    with over_tcp(server) as wire:
+        for clause, name, data, statuses, _ in [one for row in staying for one in (row, row)]:
+            wire.send(data, "cuts", draw.randrange(1 << 30))
+            to_head = data.startswith(b"HEAD")
+            assert [wire.answer(to_head).status for _ in statuses] == statuses, (clause, name)
 
 
 class EasyGoingServer:

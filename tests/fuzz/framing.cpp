@@ -1,6 +1,6 @@
 // Request heads. For every input: the verdict does not depend on how the bytes arrive, and what is
 // taken is what a slow, plain reading of RFC 9112 finds too: one Host, no Transfer-Encoding, at
-// most one Content-Length, clean lines.
+// most one Content-Length, clean lines. What a connection remembers changes nothing.
 #include "net/framing.hpp"
 
 #include <algorithm>
@@ -77,6 +77,24 @@ void check_taken(std::string_view head, request_head const& taken, net::framing_
   CHECK(length == taken.body_bytes);
 }
 
+// What a connection remembers of its last head changes no verdict: not on the same bytes again, on
+// nearly the same, nor on a piece of them.
+void check_remembered(std::string_view bytes, net::framing_limits limits) {
+  core::init_crypto();
+  core::short_tag_key const key;
+  net::head_memory memory;
+  std::string nearly(bytes);
+  if (!nearly.empty()) {
+    std::size_t const choice = fuzz::choice_of(bytes);
+    char& byte = nearly[choice / 8 % nearly.size()];
+    byte = static_cast<char>(byte ^ 1 << choice % 8);
+  }
+  std::string_view const piece = bytes.substr(0, bytes.size() / 2);
+  for (std::string_view const one : {bytes, bytes, std::string_view(nearly), bytes, piece, bytes}) {
+    CHECK(is_same(memory.parse(one, limits, key), net::parse_request_head(one, limits)));
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
@@ -91,6 +109,7 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
     CHECK((early && !*early) || is_same(early, whole));
   }
   if (whole && *whole) check_taken(bytes.substr(0, (*whole)->head_bytes), **whole, limits);
+  check_remembered(bytes, limits);
   [[maybe_unused]] auto const told = net::recover_head(bytes);
   return 0;
 }

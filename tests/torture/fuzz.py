@@ -21,7 +21,8 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 CORPUS = os.path.join(ROOT, "tests", "fuzz", "corpus")
 BUILD = {"libfuzzer": os.path.join(ROOT, "build", "fuzz"),
          "afl": os.path.join(ROOT, "build", "fuzz-afl")}
-CANARY_SECONDS = 600  # at most: it ends when the fault is found
+CANARY_SECONDS = 60  # at most: a search ends when the fault is found
+CANARY_SEARCHES = 5  # by the next seeds, for one may be unlucky
 INPUT_BYTES_MAX = 4096
 MERGED_BYTES_MAX = 512
 FINDINGS = ("crash-", "leak-", "oom-", "timeout-")
@@ -88,7 +89,7 @@ def run_afl(kind, surface, seconds, seed, out, seeds):
         # The planted fault may be in reach of a file of the corpus already.
         environment.update(AFL_BENCH_UNTIL_CRASH="1", AFL_CRASHING_SEEDS_AS_NEW_CRASH="1")
     began = time.monotonic()
-    with open(os.path.join(out, "afl-%s-%s.log" % (kind, surface)), "wb") as log:
+    with open(os.path.join(out, "afl", "%s-%s.log" % (kind, surface)), "wb") as log:
         subprocess.run(command + ["--", binary("afl", kind, surface)], stdout=log, stderr=log,
                        env=environment, check=False)
     stats_path = os.path.join(work, "default", "fuzzer_stats")
@@ -127,11 +128,15 @@ def hunt_canaries(names, seed, out):
     for surface in names:
         seeds = plain_seed_folder(out, surface)
         for fuzzer in BUILD:
-            result = RUN[fuzzer]("canary", surface, CANARY_SECONDS, seed, out, seeds)
-            found = bool(result.findings)
+            for search in range(CANARY_SEARCHES):
+                work = os.path.join(out, "search-%d" % search)
+                result = RUN[fuzzer]("canary", surface, CANARY_SECONDS, seed + search, work, seeds)
+                found = bool(result.findings)
+                if found:
+                    break
             print("canary %-10s %-10s %s after %d executions, %.0f s" % (
                 surface, fuzzer, "found" if found else "NOT FOUND", result.executions,
-                result.seconds), flush=True)
+                result.seconds + search * CANARY_SECONDS), flush=True)
             missed += [] if found else [surface]
     return missed
 

@@ -1,0 +1,128 @@
+"""Slow and many clients beside a well-behaved one, in small: what ./dev torture slow measures at
+length. No time is asserted here."""
+import contextlib
+import os
+import random
+import socket
+import time
+
+import pytest
+
+from harness import BUILD, Server, is_alive, wait_until
+from rawhttp import over_tcp, request
+
+GET = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+CROWD = 150
+MIB = 1024 * 1024
+GROWS_MIB_MAX = 24 if BUILD == "release" else 400  # a sanitizer's allocator keeps what was freed
+
+
+class FewDescriptors(Server):
+    def command(self):
+        return ["prlimit", "--nofile=120", "--"] + super().command()
+
+
+def resident(pid):
+    with open("/proc/%d/statm" % pid) as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def descriptors(pid):
+    return len(os.listdir("/proc/%d/fd" % pid))
+
+
+@pytest.fixture(scope="module")
+def server():
+    with Server(limits_failed_auth_per_minute=0, limits_head_seconds=2, limits_body_seconds=2,
+                limits_idle_seconds=2) as one:
+        one.make_project("p")
+        one.put("p", "A", "value-of-a")
+        one.key = one.make_key()
+        yield one
+
+
+def crowd(server, first, receive_bytes=None):
+    every = []
+    for _ in range(CROWD):
+        raw = socket.socket()
+        if receive_bytes:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        raw.connect(("127.0.0.1", server.port))
+        raw.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            raw.send(first)
+        every.append(raw)
+    return every
+
+
+def list_of(server):
+    return request("GET", "/api/v1/projects/p/secrets", key=server.key)
+
+
+ATTACKS = {
+    "idle": lambda server: (b"", None),
+    "half a TLS hello": lambda server: (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", None),
+    "half a head": lambda server: (GET[:-2], None),
+    "half a body": lambda server: (request(
+        "POST", "/api/v1/projects/p/secrets", [("Content-Length", "65536")], key=server.key)
+        + b" " * 30000, None),
+    "answers that are not read": lambda server: (list_of(server) * 300, 4096),
+}
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_a_well_behaved_client_keeps_its_answers(server, name):
+    first, receive_bytes = ATTACKS[name](server)
+    before = descriptors(server.api_pid())
+    memory = resident(server.api_pid())
+    with over_tcp(server) as good:
+        expected = good.send(list_of(server)).answer().body
+        every = crowd(server, first, receive_bytes)
+        wait_until(lambda: descriptors(server.api_pid()) >= before + CROWD)
+        for _ in range(100):
+            assert good.send(list_of(server)).answer().body == expected
+        if name != "idle":
+            grown = (resident(server.api_pid()) - memory) // MIB
+            assert grown <= GROWS_MIB_MAX, "%d MiB" % grown
+        # They do not close, and hold their places (the control, seen above) for the time of a head
+        # or a body and, behind the answer, of an idle connection; no longer.
+        if name != "answers that are not read":
+            wait_until(lambda: descriptors(server.api_pid()) <= before + 1)
+        for raw in every:
+            raw.close()
+    wait_until(lambda: descriptors(server.api_pid()) <= before + 1)
+
+
+def test_floods_leave_nothing_behind(server):
+    seed = int(os.environ.get("TACIT_SEED", time.time_ns() % 1_000_000_000))
+    print("TACIT_SEED=%d" % seed)
+    draw = random.Random(seed)
+    before = descriptors(server.api_pid())
+    memory = resident(server.api_pid())
+    with over_tcp(server) as good:
+        for _ in range(1500):
+            raw = server.connect_raw()
+            if draw.random() < 0.3:  # closing resets
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            with contextlib.suppress(OSError):
+                raw.send(draw.choice([b"", GET, GET[:9], b"\0\r\n\r\n", GET * 50, b"A" * 9000]))
+            raw.close()
+        assert good.send(GET).answer().status == 200
+    wait_until(lambda: descriptors(server.api_pid()) <= before + 1)
+    assert (resident(server.api_pid()) - memory) // MIB <= GROWS_MIB_MAX
+
+
+def test_with_descriptors_used_up_who_is_connected_is_served():
+    with FewDescriptors(limits_failed_auth_per_minute=0) as own:
+        before = descriptors(own.api_pid())
+        with over_tcp(own) as kept:
+            assert kept.send(GET).answer().status == 200
+            every = crowd(own, GET)
+            wait_until(lambda: descriptors(own.api_pid()) == 120)  # the control: they are used up
+            for _ in range(50):
+                assert kept.send(GET).answer().status == 200
+            for raw in every:
+                raw.close()
+        wait_until(lambda: descriptors(own.api_pid()) <= before + 1)
+        assert own.call("GET", "/projects", key=own.make_key()).status == 200
+        assert is_alive(own.pid)

@@ -1,5 +1,5 @@
 """Requests as bytes, and what must come of each: the clauses of RFC 9110 and RFC 9112, and the
-families of request smuggling. Where tacit is stricter than the RFC asks, the row says so ("strict").
+families of request smuggling. Where tacit is stricter than the RFC asks, the row says "strict".
 
 A row: clause, name, bytes, the answers in their order (a status; an error also has a code, see
 CODES), whether the connection then closes. Every row is complete: nothing is waited for.
@@ -69,7 +69,8 @@ ROWS = rows(
     ("LF CR", b"GET /livez HTTP/1.1\r\nHost: x\r\n\n\r", [400], CLOSES),
     ("bare CR in a line", b"GET /livez HTTP/1.1\r\nHost: x\rA: b\r\n\r\n", [400], CLOSES),
     ("two CR", b"GET /livez HTTP/1.1\r\r\nHost: x\r\n\r\n", [400], CLOSES),
-    ("bare CR as the empty line", b"GET /livez HTTP/1.1\r\nHost: x\r\n\rA: b\r\n\r\n", [400], CLOSES),
+    ("bare CR as the empty line", b"GET /livez HTTP/1.1\r\nHost: x\r\n\rA: b\r\n\r\n", [400],
+     CLOSES),
     ("white space behind the first line", b"GET /livez HTTP/1.1\r\n Host: x\r\n\r\n", [400],
      CLOSES),
     ("white space before the empty line", b"GET /livez HTTP/1.1\r\nHost: x\r\n \r\n\r\n", [400],
@@ -316,7 +317,8 @@ ROWS = rows(
     ("a request in a value", get("A: " + HIDDEN.decode().replace("\r\n", " ")), [200], STAYS),
     ("a length for the connection only", post("Connection: Content-Length", LENGTH), [401], STAYS),
     ("an upgrade to h2c", get("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c",
-                              "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA") + NEXT, [200, 200], STAYS),
+                              "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA") + NEXT, [200, 200],
+     STAYS),
     ("an upgrade to a web socket", get("Connection: Upgrade", "Upgrade: websocket"), [200], STAYS),
     ("another method in a field", get("X-HTTP-Method-Override: DELETE"), [200], STAYS),
     ("another path in a field", get("X-Original-URL: /api/v1/projects",

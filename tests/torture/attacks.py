@@ -123,7 +123,8 @@ def pipelined_unread(port, end, _):
 def rubbish(port, end, _):
     """One refused request after the other, each on a connection of its own."""
     print("under way: a flood", flush=True)
-    every = [b"\0" * 100 + b"\r\n\r\n", b"A" * 9000, b"GET / HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n",
+    every = [b"\0" * 100 + b"\r\n\r\n", b"A" * 9000,
+             b"GET / HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n",
              b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"]
     count = 0
     while time.monotonic() < end:

@@ -3,11 +3,11 @@
 
   ./dev torture slow [ATTACK…] [--runs N] [--seconds N]
 
-For each attack, N times: tacit-bench asks 500 lists a second on 8 connections, alone and then beside
-the attack. Reported: the medians of its 99th percentile and their ratio, the most memory, and what
-is left of descriptors and memory afterwards. Wrong, and the end is 1: an answer that is wrong or
-missing, more memory than MEMORY says, descriptors that do not come back, a fresh client that is not
-served. A ratio above 2 is reported as such.
+For each attack, N times: tacit-bench asks 500 lists a second on 8 connections, alone and then
+beside the attack. Reported: the medians of its 99th percentile and their ratio, the most memory,
+and what is left of descriptors and memory afterwards. Wrong, and the end is 1: an answer that is
+wrong or missing, more memory than MEMORY says, descriptors that do not come back, a fresh client
+that is not served. A ratio above 2 is reported as such.
 
 Client and server run at a higher priority than the attack (as root), as if it came from another
 machine. The last rows are controls: a server that pauses, that has limits too generous, that is too
@@ -158,7 +158,8 @@ def one_attack(name, server, asked):
     if grown > MEMORY.get(name, MEMORY_ELSE):
         faults.append("grew by %d MiB" % (grown // MIB))
     ratio = statistics.median(beside) / max(1, statistics.median(alone))
-    print("%-22s %-34s p99 %6.2f ms alone, %6.2f ms beside: x%-5.2f%s grew %3d MiB, %3d left  %s" % (
+    print("%-22s %-34s p99 %6.2f ms alone, %6.2f ms beside: x%-5.2f%s grew %3d MiB, %3d left  %s"
+          % (
         name, attack.began, statistics.median(alone) / 1e6, statistics.median(beside) / 1e6, ratio,
         " MORE THAN DOUBLED" if ratio > RATIO_MAX else "", grown // MIB,
         max(0, resident(pid) - before_memory) // MIB, "; ".join(faults) or "ok"), flush=True)
@@ -218,8 +219,8 @@ def used_up_descriptors(_):
         wait_until(lambda: descriptors(pid) <= before + 2, 10)
         if answered >= 100:
             faults.append("the descriptors were not used up")
-        print("descriptors used up: %d of 200 served, who was connected kept its answers, %.2f s of "
-              "CPU in a second, recovered  %s" % (answered, cpu, "; ".join(faults) or "ok"))
+        print("descriptors used up: %d of 200 served, who was connected kept its answers, %.2f s "
+              "of CPU in a second, recovered  %s" % (answered, cpu, "; ".join(faults) or "ok"))
     finally:
         server.__exit__()
     return faults

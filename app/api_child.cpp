@@ -20,6 +20,7 @@ namespace tacit::app {
 namespace {
 
 constexpr int exec_failed = 126;
+constexpr unsigned no_end = ~0u;
 constexpr std::chrono::milliseconds wait_step{5};
 constexpr int wait_steps_max = 1000;
 
@@ -30,7 +31,9 @@ constexpr int wait_steps_max = 1000;
 std::vector<char*> child_environment() {
   std::vector<char*> kept;
   for (char** one = environ; *one != nullptr; ++one) {
-    if (!std::string_view(*one).starts_with("TACIT_")) kept.push_back(*one);
+    std::string_view const entry(*one);
+    if (entry.starts_with("TACIT_") || entry.starts_with("NOTIFY_SOCKET=")) continue;
+    kept.push_back(*one);
   }
   kept.push_back(nullptr);
   return kept;
@@ -42,6 +45,11 @@ std::vector<char*> child_environment() {
   for (int const one : inherited) {
     if (::dup2(one, number++) < 0) ::_exit(exec_failed);
   }
+  // Whatever whoever started tacit left open is not for the process that faces the network, nor is
+  // what is typed at the terminal.
+  int const nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (nothing < 0 || ::dup2(nothing, STDIN_FILENO) < 0) ::_exit(exec_failed);
+  if (::close_range(static_cast<unsigned>(number), no_end, 0) != 0) ::_exit(exec_failed);
   char name[] = "tacit";
   char role[] = "api-process";
   char* const arguments[] = {name, role, nullptr};

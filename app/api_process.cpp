@@ -17,6 +17,7 @@
 #include "app/data_folder.hpp"
 #include "app/limiter_memory.hpp"
 #include "app/listen.hpp"
+#include "app/locked_memory.hpp"
 #include "app/log_sink.hpp"
 #include "app/sandbox/sandbox.hpp"
 #include "app/startup.hpp"
@@ -231,6 +232,7 @@ int serve(core::start_message const& start, std::vector<net::listening_socket> c
     workers.push_back(std::make_unique<net::worker>(parts, limits));
     worker_pointers.push_back(workers.back().get());
   }
+  lock_report(log).say_if_failed();  // they were the last to ask for memory for secrets
   net::listener listener(sockets, {configured.connections, configured.owner}, worker_pointers);
 
   descriptor const commits_failed(::eventfd(0, EFD_CLOEXEC));

@@ -9,6 +9,8 @@
 #include <cstring>
 #include <thread>
 
+#include "kv/database.hpp"
+
 namespace tacit::app {
 
 namespace {
@@ -61,8 +63,9 @@ std::string credentials_socket_path(settings const& configured) {
 descriptor lock_data_folder(settings const& configured) {
   make_folders(configured.data_dir, 0755);
   std::string const path = configured.data_dir + "/lock";
-  descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!file.is_open()) fail("open", path, errno);
+  descriptor file(::open(path.c_str(), O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  // For reading only, as the api process has a copy of it; but a folder for writing.
+  if (!file.is_open() || ::access(path.c_str(), W_OK) != 0) fail("open", path, errno);
   for (int attempt = 1; ::flock(file.number(), LOCK_EX | LOCK_NB) != 0; ++attempt) {
     if (errno != EWOULDBLOCK && errno != EINTR) fail("lock", path, errno);
     if (attempt == lock_attempts) {
@@ -74,16 +77,11 @@ descriptor lock_data_folder(settings const& configured) {
   return file;
 }
 
-void make_subfolders(settings const& configured, unsigned owner_uid, unsigned owner_gid) {
-  std::string const store = store_folder(configured);
-  struct stat about{};
-  bool const is_new = ::stat(store.c_str(), &about) != 0;
-  make_folder(store, 0700);
-  if (is_new && owner_uid != ::geteuid() && ::chown(store.c_str(), owner_uid, owner_gid) != 0) {
-    fail("give away", store, errno);
-  }
+void make_subfolders(settings const& configured) {
+  make_folder(store_folder(configured), 0700);
   make_folders(configured.run_dir, 0755);
   // What may happen to the keeper's sockets is decided by who may write here.
+  struct stat about{};
   if (::stat(configured.run_dir.c_str(), &about) != 0) fail("look at", configured.run_dir, errno);
   if (about.st_uid != ::geteuid() && about.st_uid != 0) {
     throw startup_error("the folder " + configured.run_dir +
@@ -93,6 +91,15 @@ void make_subfolders(settings const& configured, unsigned owner_uid, unsigned ow
     throw startup_error("others can write to the folder " + configured.run_dir +
                         ": run chmod 0755 on it");
   }
+}
+
+void give_store_folder(settings const& configured, unsigned owner_uid, unsigned owner_gid) {
+  std::string const store = store_folder(configured);
+  struct stat about{};
+  if (::stat(store.c_str(), &about) != 0) fail("look at", store, errno);
+  bool const is_ours = about.st_uid == ::geteuid() && owner_uid != ::geteuid();
+  if (!is_ours || kv::store_exists(store)) return;
+  if (::chown(store.c_str(), owner_uid, owner_gid) != 0) fail("give away", store, errno);
 }
 
 }  // namespace tacit::app

@@ -1,7 +1,7 @@
 // The data folder: who owns what in it, and that one server at a time uses it.
 //
 //   data_dir            0755  made by whoever starts tacit
-//   data_dir/lock       0600  held locked by both processes
+//   data_dir/lock       0600  held locked by both processes, written by neither
 //   data_dir/root.key   0400  the keeper's (root_key_file.hpp)
 //   data_dir/store      0700  the api process's: database and api.sock
 //   run_dir             0755  the keeper's: keeper.sock and credentials.sock
@@ -24,8 +24,11 @@ namespace tacit::app {
 // read-only disk, no permission.
 [[nodiscard]] descriptor lock_data_folder(settings const& configured);
 
-// Makes store and run_dir when they are missing; store is given to `owner` (uid and gid) when they
-// are not our own. Throws startup_error.
-void make_subfolders(settings const& configured, unsigned owner_uid, unsigned owner_gid);
+// Makes store and run_dir, our own, when they are missing. Throws startup_error.
+void make_subfolders(settings const& configured);
+
+// Gives the store folder to the api process's user as long as there is nothing in it. Last of all:
+// without capabilities we cannot look into it any more. Throws startup_error.
+void give_store_folder(settings const& configured, unsigned owner_uid, unsigned owner_gid);
 
 }  // namespace tacit::app

@@ -15,7 +15,9 @@
 #include "app/api_child.hpp"
 #include "app/data_folder.hpp"
 #include "app/listen.hpp"
+#include "app/locked_memory.hpp"
 #include "app/log_sink.hpp"
+#include "app/readiness.hpp"
 #include "app/root_key_file.hpp"
 #include "app/sandbox/sandbox.hpp"
 #include "app/startup.hpp"
@@ -181,8 +183,9 @@ int run_keeper(api_child& api, keeper_sockets& sockets, core::keeper_share const
   });
   asio::co_spawn(context, delivery.run(), rethrow);
   asio::co_spawn(context, credentials.run(), rethrow);
-  while (!api_gone && context.run_one() > 0) {
-  }
+  lock_report locked(log);
+  locked.say_if_failed();
+  while (!api_gone && context.run_one() > 0) locked.say_if_failed();
   // Deliveries that wait for the api hear now that it is not there; give them a moment to say so.
   context.run_for(std::chrono::milliseconds(draining ? 500 : 50));
   return status_after(wait_for_api(api.pid), draining, log);
@@ -208,7 +211,7 @@ int run_serve(settings const& configured) {
   api_child api;
   {
     auto const listeners = open_tcp_listeners(configured.listen);
-    make_subfolders(configured, user ? user->uid : ::geteuid(), user ? user->gid : ::getegid());
+    make_subfolders(configured);
     api = spawn_api(lock, listeners);
     for (open_listener const& one : listeners) urls.push_back(one.url);
   }  // the keeper keeps no TCP socket
@@ -219,6 +222,7 @@ int run_serve(settings const& configured) {
     log->write(core::severity::info, "made a new root key: keep a copy of it in a safe place",
                {{"file", std::string_view(configured.key_file)}});
   }
+    if (user) give_store_folder(configured, user->uid, user->gid);
   keeper_sockets sockets{open_unix_listener(keeper_socket_path(configured), 0666),
                          open_unix_listener(credentials_socket_path(configured), 0666)};
   auto const keys = share_keys(std::move(root.key), api, to_api);
@@ -229,6 +233,7 @@ int run_serve(settings const& configured) {
                {});
   }
 
+  readiness manager(configured.notify_socket, *log);
   asio::io_context context(1);
   asio::signal_set signals(context, SIGTERM, SIGINT);
   if (configured.sandbox == sandbox_mode::on) {
@@ -242,6 +247,7 @@ int run_serve(settings const& configured) {
     auto const status = wait_for_api(api.pid);
     return status == 0 ? 0 : status == status_storage_unknown ? status_storage_unknown : 1;
   }
+  manager.say_ready();
   announce(urls, configured, *log);
   int const status = run_keeper(api, sockets, *keys, policy, host_name(), context, signals, *log);
   ::unlink(keeper_socket_path(configured).c_str());

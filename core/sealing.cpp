@@ -59,15 +59,15 @@ std::string seal_with(intake_key const& key,
 }
 
 void sealer::renew(std::int64_t boot_milliseconds) {
-  fill_random(key_.reveal_mutable());
-  sealed_key_ = seal_key(to_, key_);
+  fill_random(key_->reveal_mutable());
+  sealed_key_ = seal_key(to_, *key_);
   uses_left_ = limits::intake_uses_max;
   born_boot_milliseconds_ = boot_milliseconds;
 }
 
 void sealer::forget_if_old(std::int64_t boot_milliseconds) noexcept {
   if (boot_milliseconds - born_boot_milliseconds_ < limits::intake_milliseconds_max) return;
-  key_.clear();
+  key_->clear();
   uses_left_ = 0;
 }
 
@@ -78,8 +78,8 @@ std::string sealer::seal(std::string_view value, value_place const& place,
   --uses_left_;
   std::array<unsigned char, aead_nonce_bytes> nonce;
   fill_nonce(nonce);
-  std::string sealed = seal_with(key_, sealed_key_, record_, nonce, value, place);
-  if (uses_left_ == 0) key_.clear();
+  std::string sealed = seal_with(*key_, sealed_key_, record_, nonce, value, place);
+  if (uses_left_ == 0) key_->clear();
   return sealed;
 }
 

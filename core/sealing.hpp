@@ -44,7 +44,7 @@ class sealer {
 
   store_public_key const& to_;
   record_key const& record_;
-  intake_key key_;
+  locked_ptr<intake_key> key_ = make_locked(intake_key());
   std::array<unsigned char, sealed_key_bytes> sealed_key_{};
   std::uint32_t uses_left_ = 0;
   std::int64_t born_boot_milliseconds_ = 0;

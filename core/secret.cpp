@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 
+#include <atomic>
 #include <cstring>
 #include <new>
 #include <utility>
@@ -9,6 +10,12 @@
 #include "core/check.hpp"
 
 namespace tacit::core {
+
+namespace {
+
+std::atomic<bool> lock_failed = false;
+
+}  // namespace
 
 void wipe(void* data, std::size_t bytes) noexcept { sodium_memzero(data, bytes); }
 
@@ -22,8 +29,12 @@ bool equal_in_constant_time(std::span<unsigned char const> a,
 void* allocate_locked(std::size_t bytes) {
   void* const data = sodium_malloc(bytes);
   if (data == nullptr) throw std::bad_alloc();
+  // sodium_malloc locks the pages but does not tell when that fails: once more, for the answer.
+  if (sodium_mlock(data, bytes) != 0) lock_failed.store(true, std::memory_order_relaxed);
   return data;
 }
+
+bool take_failed_lock() noexcept { return lock_failed.exchange(false, std::memory_order_relaxed); }
 
 void release_locked(void* data) noexcept { sodium_free(data); }
 
@@ -31,21 +42,18 @@ void secret_buffer::release::operator()(char* data) const noexcept { release_loc
 
 secret_buffer::secret_buffer(std::size_t capacity)
     : data_(static_cast<char*>(allocate_locked(capacity == 0 ? 1 : capacity))),
-      capacity_(capacity),
-      locked_(sodium_mlock(data_.get(), capacity == 0 ? 1 : capacity) == 0) {}
+      capacity_(capacity) {}
 
 secret_buffer::secret_buffer(secret_buffer&& other) noexcept
     : data_(std::move(other.data_)),
       capacity_(std::exchange(other.capacity_, 0)),
-      size_(std::exchange(other.size_, 0)),
-      locked_(std::exchange(other.locked_, false)) {}
+      size_(std::exchange(other.size_, 0)) {}
 
 secret_buffer& secret_buffer::operator=(secret_buffer&& other) noexcept {
   if (this != &other) {
     data_ = std::move(other.data_);  // releasing the old block wipes it
     capacity_ = std::exchange(other.capacity_, 0);
     size_ = std::exchange(other.size_, 0);
-    locked_ = std::exchange(other.locked_, false);
   }
   return *this;
 }

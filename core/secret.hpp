@@ -48,9 +48,10 @@ class secret_array {
   std::array<unsigned char, N> data_{};
 };
 
-// A buffer of fixed capacity in memory that is locked (never swapped), left out of core files,
-// between guard pages (sodium_malloc), wiped when cleared and when it goes. It never grows, so no
-// copy is ever left behind. Not for two threads at once. Throws std::bad_alloc.
+// A buffer of fixed capacity in memory that is locked (never swapped; take_failed_lock() tells when
+// the kernel refused), left out of core files, between guard pages (sodium_malloc), wiped when
+// cleared and when it goes. It never grows, so no copy is ever left behind. Not for two threads at
+// once. Throws std::bad_alloc.
 class secret_buffer {
  public:
   explicit secret_buffer(std::size_t capacity);
@@ -75,9 +76,6 @@ class secret_buffer {
   // The whole capacity, for a call that writes into it; resize() then says how much is in use.
   [[nodiscard]] std::span<char> reveal_storage() noexcept { return {data_.get(), capacity_}; }
 
-  // Whether the kernel locked the memory (RLIMIT_MEMLOCK may refuse it).
-  [[nodiscard]] bool locked() const noexcept { return locked_; }
-
  private:
   struct release {
     void operator()(char* data) const noexcept;
@@ -85,11 +83,14 @@ class secret_buffer {
   std::unique_ptr<char, release> data_;
   std::size_t capacity_ = 0;
   std::size_t size_ = 0;
-  bool locked_ = false;
 };
 
+// Whether the kernel refused to lock memory of this header since the last call, in any thread. The
+// memory is used all the same; who asks says it to the operator.
+[[nodiscard]] bool take_failed_lock() noexcept;
+
 // One object of T in locked memory, wiped (by T's own members) when it goes. For key material that
-// lives as long as the process.
+// lives longer than one operation.
 void* allocate_locked(std::size_t bytes);
 void release_locked(void* data) noexcept;
 

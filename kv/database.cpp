@@ -111,7 +111,7 @@ rocksdb::ColumnFamilyOptions family_options(std::shared_ptr<rocksdb::Cache> cons
 
 bool kv_files_exist(std::string const& folder) {
   struct stat about{};
-  return ::stat((folder + "/CURRENT").c_str(), &about) == 0;
+  return ::stat((folder + "/CURRENT").c_str(), &about) == 0 || errno == EACCES;
 }
 
 void set_mark(std::string const& folder, store_mark const& mark) {
@@ -139,7 +139,7 @@ std::vector<char const*> families_to_look_at(rocksdb::DBOptions const& options,
 
 bool store_exists(std::string const& folder) {
   struct stat about{};
-  return ::stat((folder + "/CURRENT").c_str(), &about) == 0;
+  return ::stat((folder + "/CURRENT").c_str(), &about) == 0 || errno == EACCES;
 }
 
 database::database(std::string folder, std::shared_ptr<rocksdb::Logger> logger)

@@ -58,7 +58,8 @@ class database {
   std::array<rocksdb::ColumnFamilyHandle*, 8> families_{};  // 0 is RocksDB's unused default
 };
 
-// Whether `folder` holds a store (also one that cannot be opened).
+// Whether `folder` holds a store (also one that cannot be opened). A folder that we may not look
+// into is taken to hold one: it is another's, and has been in use.
 [[nodiscard]] bool store_exists(std::string const& folder);
 
 inline rocksdb::Slice as_slice(std::string_view text) { return {text.data(), text.size()}; }

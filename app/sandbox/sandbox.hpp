@@ -7,7 +7,7 @@
 //
 // What confinement does to the code that runs in it, so that nobody learns it from a strace:
 //  - No new socket: socket, socketpair, bind, listen and connect are refused. Accepting works.
-//  - setsockopt takes the options listed in sandbox_seccomp.cpp and no others.
+//  - setsockopt takes the options listed in seccomp.cpp and no others.
 //  - A file outside the folder is EACCES: no /etc/localtime (UTC is used), no /proc, no dlopen and
 //    no NSS (getpwnam, getaddrinfo), no pthread_cancel (it loads libgcc_s).
 //  - No signal to another process, also not from the kernel on the keeper's death: PR_SET_PDEATHSIG

@@ -98,6 +98,7 @@ void complete(surroundings const& around, settings& into) {
   if (into.run_dir.empty()) {
     into.run_dir = first_directory(around, "RUNTIME_DIRECTORY").value_or(into.data_dir + "/run");
   }
+  into.notify_socket = variable(around, "NOTIFY_SOCKET").value_or("");
   if (!around.root) {
     into.api_user.clear();
   } else if (into.api_user.empty()) {

@@ -43,6 +43,7 @@ struct settings {
   std::string api_user;  // "" when not started as root
   sandbox_mode sandbox = sandbox_mode::on;
   log_level level = log_level::info;
+  std::string notify_socket;  // $NOTIFY_SOCKET, the service manager's; "" without one
 
   std::uint32_t reads_per_minute = core::limits::reads_per_minute_default;
   std::uint32_t writes_per_minute = core::limits::writes_per_minute_default;

@@ -1,5 +1,6 @@
 // `tacit serve`: this process starts everything and becomes the keeper. The order of the steps is
 // part of the design (docs/architecture.md).
+#include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -36,6 +37,8 @@ namespace {
 
 constexpr int status_api_died = 4;
 constexpr int status_storage_unknown = 5;
+// Well beyond what the api process takes: it gives its clients 5 s.
+constexpr std::chrono::seconds drain_seconds_max{20};
 
 // As many open files as the hard limit allows: a connection is one.
 void raise_descriptor_limit() {
@@ -110,17 +113,35 @@ core::locked_ptr<core::keeper_share> share_keys(core::root_key root, api_child c
   return share;
 }
 
-// Waits until the api process serves. False when it ended: it has said why.
-bool wait_until_ready(api_child const& api) {
+enum class start_outcome { serves, failed, asked_to_end };
+
+// Waits until the api process says that it serves, or has ended (it has said why), or a signal asks
+// for the end.
+start_outcome wait_until_ready(api_child const& api, asio::io_context& context,
+                               asio::signal_set& signals) {
+  constexpr int look_milliseconds = 50;
+  bool asked = false;
+  signals.async_wait([&](boost::system::error_code error, int) { asked |= !error; });
+  pollfd waiting{api.channel.number(), POLLIN, 0};
+  while (!asked && ::poll(&waiting, 1, look_milliseconds) <= 0) context.poll();
+  signals.cancel();
+  context.poll();
+  context.restart();
+  if (asked) return start_outcome::asked_to_end;
   std::string datagram(core::limits::channel_message_bytes_max, '\0');
-  ssize_t got = -1;
-  do {
-    got = ::recv(api.channel.number(), datagram.data(), datagram.size(), 0);
-  } while (got < 0 && errno == EINTR);
-  if (got <= 0) return false;
+  auto const got = ::recv(api.channel.number(), datagram.data(), datagram.size(), MSG_DONTWAIT);
+  if (got <= 0) return start_outcome::failed;
   auto const message =
       core::decode_to_keeper(std::string_view(datagram.data(), static_cast<std::size_t>(got)));
-  return message && std::holds_alternative<core::ready_message>(*message);
+  bool const is_ready = message && std::holds_alternative<core::ready_message>(*message);
+  return is_ready ? start_outcome::serves : start_outcome::failed;
+}
+
+int status_without_start(start_outcome why, api_child& api) {
+  api.channel.reset();  // so that it ends, if it has not
+  auto const status = wait_for_api(api.pid);
+  if (why == start_outcome::asked_to_end) return 0;
+  return status == 0 || status == status_storage_unknown ? *status : 1;
 }
 
 void announce(std::vector<std::string> const& urls, settings const& configured, core::log& log) {
@@ -162,6 +183,7 @@ int run_keeper(api_child& api, keeper_sockets& sockets, core::keeper_share const
   net::credentials credentials(context, sockets.credentials.release(), parts);
   bool draining = false;
   bool api_gone = false;
+  asio::steady_timer patience(context);
   auto const rethrow = [](std::exception_ptr failed) {
     if (failed) std::rethrow_exception(failed);
   };
@@ -173,6 +195,10 @@ int run_keeper(api_child& api, keeper_sockets& sockets, core::keeper_share const
     channel.send_drain();
     delivery.stop();
     credentials.stop();
+    patience.expires_after(drain_seconds_max);
+    patience.async_wait([&](boost::system::error_code cancelled) {
+      if (!cancelled) channel.close();
+    });
   });
   asio::co_spawn(context, channel.run(), [&](std::exception_ptr failed) {
     api_gone = true;
@@ -243,10 +269,8 @@ int run_serve(settings const& configured) {
   } else {
     log->write(core::severity::warn, "sandbox = \"off\": neither process is confined", {});
   }
-  if (!wait_until_ready(api)) {
-    auto const status = wait_for_api(api.pid);
-    return status == 0 ? 0 : status == status_storage_unknown ? status_storage_unknown : 1;
-  }
+  start_outcome const started = wait_until_ready(api, context, signals);
+  if (started != start_outcome::serves) return status_without_start(started, api);
   manager.say_ready();
   announce(urls, configured, *log);
   int const status = run_keeper(api, sockets, *keys, policy, host_name(), context, signals, *log);

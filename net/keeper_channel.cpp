@@ -19,7 +19,9 @@ using core::result;
 namespace {
 
 constexpr std::chrono::seconds answer_seconds_max{10};
+// Of all asks at a time: the api answers one after the other.
 constexpr std::size_t gathered_bytes_max = 256u << 20;
+constexpr std::chrono::milliseconds send_again_after{5};
 
 }  // namespace
 
@@ -27,15 +29,19 @@ keeper_channel::keeper_channel(asio::io_context& context, int descriptor)
     : context_(context), descriptor_(context, descriptor) {}
 
 asio::awaitable<bool> keeper_channel::send(std::string datagram) {
-  while (open_) {
+  auto const until = std::chrono::steady_clock::now() + answer_seconds_max;
+  asio::steady_timer again(context_);
+  while (open_ && std::chrono::steady_clock::now() < until) {
     auto const sent = ::send(descriptor_.native_handle(), datagram.data(), datagram.size(),
                              MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent >= 0) co_return true;
     if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) co_return false;
-    error_code error;
-    auto token = asio::redirect_error(asio::use_awaitable, error);
-    co_await descriptor_.async_wait(asio::posix::stream_descriptor::wait_write, token);
-    if (error) co_return false;
+    // An api that does not read must not hold a delivery for ever, and a wait for the descriptor
+    // could not be given up without giving up reading it.
+    again.expires_after(send_again_after);
+    error_code ignored;
+    auto token = asio::redirect_error(asio::use_awaitable, ignored);
+    co_await again.async_wait(token);
   }
   co_return false;
 }
@@ -52,9 +58,16 @@ asio::awaitable<result<sealed_set>> keeper_channel::fetch(core::project_id proje
     auto token = asio::redirect_error(asio::use_awaitable, error);
     co_await asked.done.async_wait(token);
   }
-  asks_.erase(number);
+  forget(number);
   if (!asked.came_of) co_return asked.came_of.error();
   co_return std::move(asked.gathered);
+}
+
+void keeper_channel::forget(std::uint32_t number) {
+  auto const found = asks_.find(number);
+  if (found == asks_.end()) return;
+  gathered_bytes_ -= found->second->gathered_bytes;
+  asks_.erase(found);
 }
 
 bool keeper_channel::take(core::record_message& record) {
@@ -62,8 +75,15 @@ bool keeper_channel::take(core::record_message& record) {
   if (found == asks_.end()) return record.ask <= last_ask_;  // an answer that came too late
   ask& asked = *found->second;
   auto& records = asked.gathered.records;
-  asked.gathered_bytes += record.sealed.size();
-  if (asked.gathered_bytes > gathered_bytes_max) return false;
+  std::size_t const bytes = sizeof record + record.sealed.size();
+  asked.gathered_bytes += bytes;
+  gathered_bytes_ += bytes;
+  if (gathered_bytes_ > gathered_bytes_max) {  // unavailable; what else comes for it is dropped
+    asked.gathered = {};
+    asked.done.cancel();
+    forget(record.ask);
+    return true;
+  }
   if (records.size() >= core::limits::secrets_per_project_max) return false;
   if (!records.empty() && !(records.back().name < record.name)) return false;
   records.push_back(std::move(record));
@@ -90,7 +110,7 @@ bool keeper_channel::take(core::fetched_message const& fetched) {
       asked.came_of = errc::unavailable;
       break;
   }
-  asks_.erase(found);
+  forget(fetched.ask);
   asked.done.cancel();
   return true;
 }
@@ -119,6 +139,7 @@ asio::awaitable<void> keeper_channel::run() {
     if (!message || !take(*message)) break;
   }
   open_ = false;
+  close();
   for (auto const& [number, asked] : asks_) asked->done.cancel();
   asks_.clear();
 }
@@ -138,6 +159,11 @@ bool keeper_channel::send_now(std::string_view datagram,
 void keeper_channel::send_drain() noexcept {
   [[maybe_unused]] bool const sent =
       send_now(core::encode_message(core::drain_message{}), std::chrono::milliseconds(100));
+}
+
+void keeper_channel::close() noexcept {
+  error_code ignored;
+  descriptor_.close(ignored);
 }
 
 }  // namespace tacit::net

@@ -38,12 +38,14 @@ class keeper_channel {
   [[nodiscard]] bool send_now(std::string_view datagram,
                               std::chrono::milliseconds at_most) noexcept;
 
-  // Reads answers until the api closes its end or sends what it must not.
+  // Reads answers until the api closes its end or sends what it must not, or close(). The api sees
+  // the end of the channel then.
   boost::asio::awaitable<void> run();
 
   // Tells the api to finish and exit. What cannot be sent at once is dropped: closing says the
   // same.
   void send_drain() noexcept;
+  void close() noexcept;
 
  private:
   struct ask {
@@ -51,18 +53,21 @@ class keeper_channel {
 
     boost::asio::steady_timer done;  // cancelled when the answer is complete
     sealed_set gathered;
-    std::size_t gathered_bytes = 0;
+    std::size_t gathered_bytes = 0;  // as counted in gathered_bytes_
     core::result<void> came_of{core::errc::unavailable};
   };
 
   [[nodiscard]] bool take(core::message_to_keeper& message);
   [[nodiscard]] bool take(core::record_message& record);
   [[nodiscard]] bool take(core::fetched_message const& fetched);
+  // False when the channel is gone, or did not take it within the time of an answer.
   boost::asio::awaitable<bool> send(std::string datagram);
+  void forget(std::uint32_t number);
 
   boost::asio::io_context& context_;
   boost::asio::posix::stream_descriptor descriptor_;
-  std::unordered_map<std::uint32_t, ask*> asks_;
+  std::unordered_map<std::uint32_t, ask*> asks_;  // those without their whole answer
+  std::size_t gathered_bytes_ = 0;                // of all of them
   std::uint32_t last_ask_ = 0;
   bool open_ = true;
 };

@@ -179,11 +179,11 @@ constexpr std::array calls_of_both{
 
 // A database in a folder.
 constexpr std::array calls_of_api{
-    SCMP_SYS(open),      SCMP_SYS(openat),          SCMP_SYS(pwrite64),  SCMP_SYS(fsync),
-    SCMP_SYS(fdatasync), SCMP_SYS(sync_file_range), SCMP_SYS(msync),     SCMP_SYS(ftruncate),
-    SCMP_SYS(truncate),  SCMP_SYS(fallocate),       SCMP_SYS(fadvise64), SCMP_SYS(readahead),
-    SCMP_SYS(statfs),    SCMP_SYS(fstatfs),         SCMP_SYS(rename),    SCMP_SYS(renameat),
-    SCMP_SYS(renameat2), SCMP_SYS(mkdir),           SCMP_SYS(mkdirat),   SCMP_SYS(rmdir),
+    SCMP_SYS(pwrite64),  SCMP_SYS(fsync),     SCMP_SYS(fdatasync), SCMP_SYS(sync_file_range),
+    SCMP_SYS(msync),     SCMP_SYS(ftruncate), SCMP_SYS(fallocate), SCMP_SYS(fadvise64),
+    SCMP_SYS(readahead), SCMP_SYS(statfs),    SCMP_SYS(fstatfs),   SCMP_SYS(rename),
+    SCMP_SYS(renameat),  SCMP_SYS(renameat2), SCMP_SYS(mkdir),     SCMP_SYS(mkdirat),
+    SCMP_SYS(rmdir),
 };
 
 constexpr std::array calls_of_keeper{SCMP_SYS(wait4), SCMP_SYS(waitid)};
@@ -255,7 +255,23 @@ void allow_descriptors(filter& rules) {
   }
 }
 
-void allow_api(filter& rules) { rules.allow(calls_of_api); }
+// Truncating needs a descriptor that is open for writing, which Landlock decides on. Before its ABI 3
+// (Linux 6.2) it decides neither on truncate() nor on O_TRUNC with O_RDONLY, which truncates too.
+void allow_opening(filter& rules, unsigned flags_index, int call) {
+  constexpr std::uint64_t truncates = O_TRUNC;
+  constexpr std::uint64_t writes = O_WRONLY;
+  constexpr std::uint64_t reads_and_writes = O_RDWR;
+  constexpr std::uint64_t looked_at = O_TRUNC | O_ACCMODE;
+  rules.allow(call, {has_none_of(flags_index, truncates)});
+  rules.allow(call, {has_of(flags_index, looked_at, writes | truncates)});
+  rules.allow(call, {has_of(flags_index, looked_at, reads_and_writes | truncates)});
+}
+
+void allow_api(filter& rules) {
+  rules.allow(calls_of_api);
+  allow_opening(rules, 1, SCMP_SYS(open));
+  allow_opening(rules, 2, SCMP_SYS(openat));
+}
 
 void allow_keeper(filter& rules) {
   rules.allow(calls_of_keeper);

@@ -13,9 +13,19 @@ from harness import ORDINARY, PROBE, ROOT, TACIT, Server, wait_until
 ALWAYS = """connect_keeper pidfd_open continue_keeper fork posix_spawn clone3 execve socket_unix
     socket_inet socket_inet6 socket_netlink socketpair io_uring_setup memfd_create map_executable
     make_dumpable read_passwd write_tmp""".split()
+ALWAYS += """symlink_in_store pipe_in_store setuid_file_in_store watch_run list_root
+    shared_memory_file keeper_status signal_group signals_of_descriptor_to_keeper shared_memory
+    message_queue protect_executable protect_executable_by_key execution_domain
+    move_pages_into_pipe unshare_files enter_namespace core_files signal_at_parents_end""".split()
 SAME_UID = ["read_root_key", "rename_in_run", "create_in_run", "signal_keeper"]
+SAME_UID += """chmod_key chown_key touch_key append_to_victim rename_victim_into_store
+    open_truncating unlink_victim link_key_into_store attribute_on_run write_lock_file tkill_keeper
+    tgkill_keeper queue_signal_to_keeper pidfd_signal_keeper priority_of_keeper limits_of_keeper
+    cores_of_keeper""".split()
 BOTH_ROOT = """ptrace_keeper keeper_mem keeper_environ keeper_vm_readv pidfd_getfd socket_packet
     setuid_root""".split()
+BOTH_ROOT += """truncate_key write_etc keeper_maps keeper_descriptors keeper_root keeper_folder keeper_oom_score
+    own_mem compare_with_keeper locks_of_keeper change_root""".split()
 ALL = set(ALWAYS + SAME_UID + BOTH_ROOT)
 
 # name: (user that starts it, api_user, uid of the api, what succeeds without the sandbox)
@@ -24,7 +34,7 @@ WAYS = {
     "root-and-nobody": (None, "nobody", 65534, ALWAYS),
     "root-and-root": (None, "root", 0, ALWAYS + SAME_UID + BOTH_ROOT),
 }
-NEEDED_CAPABILITIES = {"CAP_NET_RAW": 13, "CAP_SYS_PTRACE": 19}
+NEEDED_CAPABILITIES = {"CAP_NET_RAW": 13, "CAP_SYS_CHROOT": 18, "CAP_SYS_PTRACE": 19}
 
 pytestmark = pytest.mark.skipif(not os.path.exists(PROBE), reason="tacit-probe was not built")
 
@@ -43,6 +53,19 @@ def io_uring_is_disabled():
         return False
 
 
+def make_victim(server, user):
+    """A file of the user that starts the server, beside its folder."""
+    path = os.path.join(server.own_folder, "victim")
+    with open(path, "w") as file:
+        file.write("whole")
+    os.chmod(path, 0o600)
+    if ROOT:
+        os.chown(path, int(user or 0), int(user or 0))
+        os.chown(server.own_folder, int(user or 0), int(user or 0))
+        os.chmod(server.own_folder, 0o755)
+    return path
+
+
 def probe(way, sandbox):
     user, api_user, uid, _ = WAYS[way]
     if api_user is not None and not ROOT:
@@ -50,7 +73,9 @@ def probe(way, sandbox):
     settings = {} if api_user is None else {"api_user": api_user}
     server = Server(binary=PROBE, user=user, sandbox=sandbox, **settings)
     server.more_environment = {"PROBE_KEY": os.path.join(server.data, "root.key"),
-                               "PROBE_RUN": os.path.join(server.data, "run")}
+                               "PROBE_RUN": os.path.join(server.data, "run"),
+                               "PROBE_STORE": os.path.join(server.data, "store"),
+                               "PROBE_VICTIM": make_victim(server, user)}
     with server:
         line = []
 
@@ -60,7 +85,7 @@ def probe(way, sandbox):
         wait_until(has_probed)
         found = json.loads(line[0])
         assert found["uid"] == (uid if uid is not None else int(user or os.geteuid()))
-        assert set(found["probe"]) == ALL
+        assert set(found["probe"]) == ALL, set(found["probe"]) ^ ALL
         # It serves on, so the attempts were made in a living server and harmed nothing.
         server.make_project("proj_probed")
         server.put("proj_probed", "KEY", "value")
@@ -86,6 +111,77 @@ def test_without_the_sandbox_the_same_attempts_succeed(way):
     outcomes = {name: (one["outcome"], one.get("errno")) for name, one in found.items()}
     expected = {name: "succeeded" if name in succeeds else "refused" for name in ALL}
     assert {name: one[0] for name, one in outcomes.items()} == expected, outcomes
+
+
+def links_of(pid):
+    folder = "/proc/%d/fd" % pid
+    return {int(number): os.readlink(os.path.join(folder, number)) for number in os.listdir(folder)}
+
+
+def flags_of(pid, number):
+    with open("/proc/%d/fdinfo/%d" % (pid, number)) as info:
+        return int(next(line for line in info if line.startswith("flags:")).split()[1], 8)
+
+
+@pytest.mark.skipif(not ROOT, reason="the processes are not dumpable: only root sees this")
+@pytest.mark.parametrize("sandbox", ["on", "off"])
+def test_the_api_inherits_nothing_but_what_it_is_given(sandbox, tmp_path):
+    """Whoever starts tacit may have a secret file or a terminal open."""
+    secret = tmp_path / "secret"
+    secret.write_text("not for the network")
+
+    class LeavesOpen(Server):
+        def command(self):
+            line = "exec 9<%s 77<%s; exec \"$@\" <%s" % (secret, secret, secret)
+            return ["bash", "-c", line, "bash", *super().command()]
+    with LeavesOpen(sandbox=sandbox) as server:
+        keeper, api = links_of(server.pid), links_of(server.api_pid())
+        assert [keeper[number] for number in (0, 9, 77)] == [str(secret)] * 3  # the control
+        assert str(secret) not in api.values()
+        assert api[0] == "/dev/null"
+        assert api[4] == os.path.join(server.data, "lock")
+        assert flags_of(server.api_pid(), 4) & os.O_ACCMODE == os.O_RDONLY
+        # Of the keeper's files it has that one, and the two of the log.
+        files = {link for link in api.values() if link.startswith("/")}
+        own = os.path.join(server.data, "store")
+        others = {link for link in files if not link.startswith(own)}
+        assert others <= {"/dev/null", os.path.join(server.data, "lock"), server.log_path}
+
+
+PLANTED = ["api.sock", "LOG", "LOG.old", "LOCK", "CURRENT.dbtmp", "000001.log"]
+
+
+@pytest.mark.parametrize("way", ["ordinary-user", "root-and-nobody"])
+def test_links_in_the_store_lead_nobody_out_of_it(way):
+    """What a captured api process could have left behind, were it able to: the next start, by whoever
+    starts tacit, harms nothing that they point to."""
+    user, api_user, _, _ = WAYS[way]
+    if api_user is not None and not ROOT:
+        pytest.skip("needs root")
+    with Server(user=user, **({} if api_user is None else {"api_user": api_user})) as server:
+        server.make_project("p")
+        server.put("p", "KEY", "value")
+        server.stop()
+        victim = make_victim(server, user)
+        key = server.root_key()
+        store = os.path.join(server.data, "store")
+        for name in PLANTED:
+            path = os.path.join(store, name)
+            if os.path.lexists(path):
+                os.unlink(path)
+            os.symlink(victim if name != "api.sock" else os.path.join(server.data, "root.key"), path)
+        # It may serve, or refuse in one line.
+        try:
+            server.start()
+            assert server.values("p") == {"KEY": "value"}
+            server.stop()
+        except RuntimeError as refused:
+            assert "tacit: " in str(refused)
+        with open(victim) as file:
+            text = file.read()
+        assert server.root_key() == key
+        assert text == "whole"
+        assert os.stat(os.path.join(server.data, "root.key")).st_mode & 0o777 == 0o400
 
 
 def test_what_users_get_has_no_probe_in_it():

@@ -24,37 +24,10 @@
 #include <cstring>
 #include <string>
 
+#include "tests/probe/attempt.hpp"
+
 namespace tacit::probe {
 namespace {
-
-// Every attempt returns 0 when it got through, else the errno that stopped it.
-
-std::string from_environment(char const* name) {
-  char const* const text = std::getenv(name);
-  return text == nullptr ? std::string("/probe-needs-") + name : text;
-}
-std::string key_path() { return from_environment("PROBE_KEY"); }
-std::string run_path(char const* name) { return from_environment("PROBE_RUN") + "/" + name; }
-std::string keeper_path(char const* name) {
-  return "/proc/" + std::to_string(getppid()) + "/" + name;
-}
-
-int close_or_errno(long descriptor) {
-  if (descriptor < 0) return errno;
-  close(static_cast<int>(descriptor));
-  return 0;
-}
-
-// The kernel went past its checks and stopped at the argument, which is wrong on purpose.
-int past_the_checks(long answer, int argument_errno) {
-  return answer >= 0 || errno == argument_errno ? 0 : errno;
-}
-
-int wait_for(pid_t child) {
-  int status = 0;
-  if (waitpid(child, &status, 0) != child) return errno;
-  return WIFEXITED(status) ? WEXITSTATUS(status) : ECHILD;
-}
 
 int open_to_read(std::string const& path) {
   int const file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -216,12 +189,7 @@ int make_dumpable() {
 // The call, not the library's function, which would ask every thread.
 int setuid_root() { return syscall(SYS_setuid, 0) == 0 ? 0 : errno; }
 
-struct attempt {
-  char const* name;
-  int (*attack)();
-};
-
-constexpr std::array attempts{
+constexpr std::array first_attempts{
     attempt{"read_root_key", read_root_key},
     attempt{"connect_keeper", connect_keeper},
     attempt{"rename_in_run", rename_in_run},
@@ -264,11 +232,15 @@ std::string outcome_of(int error) {
 }  // namespace
 
 void attempt_everything() {
+  if (std::getenv("PROBE_CHANNEL") != nullptr) play_false_api();
   std::string line = R"({"probe":{)";
-  for (attempt const& each : attempts) {
-    errno = 0;
-    if (line.back() != '{') line += ',';
-    line += std::string("\"") + each.name + "\":" + outcome_of(each.attack());
+  for (auto const attempts : {std::span<attempt const>(first_attempts), attempts_on_files(),
+                              attempts_on_the_keeper(), attempts_on_the_kernel()}) {
+    for (attempt const& each : attempts) {
+      errno = 0;
+      if (line.back() != '{') line += ',';
+      line += std::string("\"") + each.name + "\":" + outcome_of(each.attack());
+    }
   }
   line += "},\"uid\":" + std::to_string(getuid()) + "}\n";
   // In one write, so that no other line comes between.

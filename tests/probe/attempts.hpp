@@ -9,6 +9,10 @@
 // From the environment (not TACIT_…, which settings would refuse): PROBE_KEY, the path of
 // root.key; PROBE_RUN, the folder of keeper.sock. The keeper is the parent process.
 //
+// PROBE_STORE, the store's folder; PROBE_VICTIM, a file of the user that starts the server, whose
+// text does not matter and which may be gone afterwards. With PROBE_CHANNEL the process tries none of
+// this, but plays a false api process (false_api.cpp).
+//
 // With `sandbox = "on"` every attempt must be refused. That proves something only where it succeeds
 // with `sandbox = "off"`, and the uid alone stops some of them. "yes" is what succeeds with "off":
 //
@@ -44,7 +48,27 @@
 //   write_tmp                yes                  yes                  yes
 //   setuid_root              -                    -                    yes
 //
-// (c) needs CAP_SYS_PTRACE and CAP_NET_RAW, which a container's root may lack, and a kernel where
+//   on files (attempts_on_files.cpp)
+//   chmod_key chown_key touch_key append_to_victim rename_victim_into_store open_truncating
+//   unlink_victim link_key_into_store attribute_on_run write_lock_file
+//                            yes                  -                    yes
+//   symlink_in_store pipe_in_store setuid_file_in_store watch_run list_root shared_memory_file
+//                            yes                  yes                  yes
+//   truncate_key write_etc   - (mode 0400)        -                    yes
+//   on the keeper (attempts_on_the_keeper.cpp)
+//   keeper_status signal_group signals_of_descriptor_to_keeper
+//                            yes                  yes                  yes
+//   tkill_keeper tgkill_keeper queue_signal_to_keeper pidfd_signal_keeper priority_of_keeper
+//   limits_of_keeper cores_of_keeper
+//                            yes                  -                    yes
+//   keeper_maps keeper_descriptors keeper_root keeper_folder keeper_oom_score own_mem
+//   compare_with_keeper locks_of_keeper
+//                            - (not dumpable)     -                    yes
+//   on the kernel (attempts_on_the_kernel.cpp)
+//   change_root              -                    -                    yes
+//   all others               yes                  yes                  yes
+//
+// (c) needs CAP_SYS_PTRACE, CAP_SYS_CHROOT and CAP_NET_RAW, which a container's root may lack, and a kernel where
 // kernel.io_uring_disabled is 0. continue_keeper in (b) holds while api and keeper share a session.
 #pragma once
 

@@ -299,6 +299,25 @@ BOOST_AUTO_TEST_CASE(landlock_alone_stops_tcp_abstract_sockets_and_signals_where
   }
 }
 
+BOOST_AUTO_TEST_CASE(the_filter_alone_stops_truncating_what_landlock_before_abi_3_does_not) {
+  places const place;
+  auto const filter_only = [] {
+    drop_capabilities();
+    restrict_system_calls(process_role::api);
+  };
+  check_refused(
+      {"truncate", [&] { return errno_unless(truncate(place.outside("file").c_str(), 4) == 0); }},
+      filter_only);
+  check_refused({"open for reading",
+                 [&] { return open_and_close(place.outside("file"), O_RDONLY | O_TRUNC); }},
+                filter_only);
+  for (int const writing : {O_WRONLY, O_RDWR}) {
+    check_works({"open for writing",
+                 [&] { return open_and_close(place.inside("file"), writing | O_TRUNC); }},
+                filter_only);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_confined_api_can_do_its_work) {
   places const place;
   open_sockets const sockets;

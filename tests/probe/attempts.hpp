@@ -10,8 +10,8 @@
 // root.key; PROBE_RUN, the folder of keeper.sock. The keeper is the parent process.
 //
 // PROBE_STORE, the store's folder; PROBE_VICTIM, a file of the user that starts the server, whose
-// text does not matter and which may be gone afterwards. With PROBE_CHANNEL the process tries none of
-// this, but plays a false api process (false_api.cpp).
+// text does not matter and which may be gone afterwards. With PROBE_CHANNEL the process tries none
+// of this, but plays a false api process (false_api.cpp).
 //
 // With `sandbox = "on"` every attempt must be refused. That proves something only where it succeeds
 // with `sandbox = "off"`, and the uid alone stops some of them. "yes" is what succeeds with "off":
@@ -68,7 +68,8 @@
 //   change_root              -                    -                    yes
 //   all others               yes                  yes                  yes
 //
-// (c) needs CAP_SYS_PTRACE, CAP_SYS_CHROOT and CAP_NET_RAW, which a container's root may lack, and a kernel where
+// (c) needs CAP_SYS_PTRACE, CAP_SYS_CHROOT and CAP_NET_RAW, which a container's root may lack, and
+// a kernel where
 // kernel.io_uring_disabled is 0. continue_keeper in (b) holds while api and keeper share a session.
 #pragma once
 

@@ -1,5 +1,5 @@
-// Files outside the store, and links from the store to them: whoever starts tacit, or makes a copy of
-// the store as root, would follow those.
+// Files outside the store, and links from the store to them: whoever starts tacit, or makes a copy
+// of the store as root, would follow those.
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/inotify.h>

@@ -1,5 +1,5 @@
-// What the kernel offers beyond files, processes and sockets: shared memory, code that is written and
-// then run, namespaces, its own limits.
+// What the kernel offers beyond files, processes and sockets: shared memory, code that is written
+// and then run, namespaces, its own limits.
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/ipc.h>

@@ -1,6 +1,6 @@
-// A captured api process as the keeper sees it: it says that it serves, and then breaks the rules of
-// core/channel.hpp in one way, which PROBE_CHANNEL names. tests/e2e/test_false_api.py says what the
-// keeper must make of each.
+// A captured api process as the keeper sees it: it says that it serves, and then breaks the rules
+// of core/channel.hpp in one way, which PROBE_CHANNEL names. tests/e2e/test_false_api.py says what
+// the keeper must make of each.
 #include <poll.h>
 #include <sys/socket.h>
 

@@ -1,0 +1,46 @@
+"""The short form of ./dev torture leaks: one round, and each process crashing in the middle."""
+import os
+import signal
+import sys
+
+import pytest
+
+from harness import BUILD, ROOT, TACIT, Server
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "torture"))
+
+import leaks  # noqa: E402
+
+pytestmark = [
+    pytest.mark.skipif(not ROOT, reason="needs root: reads the memory of other processes"),
+    pytest.mark.skipif(BUILD in ("asan", "tsan"),
+                       reason="a sanitizer keeps copies and freed memory of its own"),
+]
+
+
+def test_one_round_leaves_no_value_anywhere():
+    with Server(log_level="debug", limits_failed_auth_per_minute=0, threads=2) as server:
+        campaign = leaks.started(server)
+        campaign.run(1)
+        assert campaign.faults() == {}
+        assert all(campaign.searched.values()) and len(campaign.controls) > 10
+
+
+def test_a_value_in_an_answer_a_log_a_file_would_be_found():
+    """The control of the search itself, in each spelling."""
+    with Server() as server:
+        campaign = leaks.started(server)
+        canary = campaign.canary("planted")
+        for place in ("answers", "log", "files", "proc"):
+            for needle in canary.needles:
+                campaign.hits.clear()
+                campaign.look(place, b"x" + needle + b"x")
+                assert campaign.faults() == {"planted": {place: 1}}
+
+
+@pytest.mark.parametrize("how", [signal.SIGSEGV, signal.SIGABRT])
+@pytest.mark.parametrize("which", ["api", "keeper"])
+def test_a_crash_in_the_middle_of_a_value_leaves_none(which, how):
+    hits, seen = leaks.crash(TACIT, which, how)
+    assert seen  # a process that may leave a core file leaves one, where cores are files
+    assert hits == []

@@ -255,8 +255,9 @@ void allow_descriptors(filter& rules) {
   }
 }
 
-// Truncating needs a descriptor that is open for writing, which Landlock decides on. Before its ABI 3
-// (Linux 6.2) it decides neither on truncate() nor on O_TRUNC with O_RDONLY, which truncates too.
+// Truncating needs a descriptor that is open for writing, which Landlock decides on. Before its
+// ABI 3 (Linux 6.2) it decides neither on truncate() nor on O_TRUNC with O_RDONLY, which truncates
+// too.
 void allow_opening(filter& rules, unsigned flags_index, int call) {
   constexpr std::uint64_t truncates = O_TRUNC;
   constexpr std::uint64_t writes = O_WRONLY;

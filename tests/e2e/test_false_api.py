@@ -1,4 +1,4 @@
-"""A captured api process against the keeper: tests/probe/false_api.cpp plays it, over the socket pair.
+"""A captured api process against the keeper; tests/probe/false_api.cpp plays it.
 
 Whatever it says, the keeper gives no wrong answer, keeps its memory bounded, and either serves on
 (503) or ends with its status; it never hangs.

@@ -24,8 +24,8 @@ SAME_UID += """chmod_key chown_key touch_key append_to_victim rename_victim_into
     cores_of_keeper""".split()
 BOTH_ROOT = """ptrace_keeper keeper_mem keeper_environ keeper_vm_readv pidfd_getfd socket_packet
     setuid_root""".split()
-BOTH_ROOT += """truncate_key write_etc keeper_maps keeper_descriptors keeper_root keeper_folder keeper_oom_score
-    own_mem compare_with_keeper locks_of_keeper change_root""".split()
+BOTH_ROOT += """truncate_key write_etc keeper_maps keeper_descriptors keeper_root keeper_folder
+    keeper_oom_score own_mem compare_with_keeper locks_of_keeper change_root""".split()
 ALL = set(ALWAYS + SAME_UID + BOTH_ROOT)
 
 # name: (user that starts it, api_user, uid of the api, what succeeds without the sandbox)
@@ -153,8 +153,8 @@ PLANTED = ["api.sock", "LOG", "LOG.old", "LOCK", "CURRENT.dbtmp", "000001.log"]
 
 @pytest.mark.parametrize("way", ["ordinary-user", "root-and-nobody"])
 def test_links_in_the_store_lead_nobody_out_of_it(way):
-    """What a captured api process could have left behind, were it able to: the next start, by whoever
-    starts tacit, harms nothing that they point to."""
+    """What a captured api process could have left behind, were it able to: the next start, by
+    whoever starts tacit, harms nothing that they point to."""
     user, api_user, _, _ = WAYS[way]
     if api_user is not None and not ROOT:
         pytest.skip("needs root")
@@ -165,11 +165,12 @@ def test_links_in_the_store_lead_nobody_out_of_it(way):
         victim = make_victim(server, user)
         key = server.root_key()
         store = os.path.join(server.data, "store")
+        key_file = os.path.join(server.data, "root.key")
         for name in PLANTED:
             path = os.path.join(store, name)
             if os.path.lexists(path):
                 os.unlink(path)
-            os.symlink(victim if name != "api.sock" else os.path.join(server.data, "root.key"), path)
+            os.symlink(victim if name != "api.sock" else key_file, path)
         # It may serve, or refuse in one line.
         try:
             server.start()

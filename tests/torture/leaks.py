@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Canary values through every path into and out of tacit, then a search of all that is left.
 
     ./dev torture leaks [--rounds N]        as root: it reads the memory of other processes

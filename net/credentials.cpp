@@ -18,7 +18,6 @@ namespace tacit::net {
 namespace asio = boost::asio;
 using boost::system::error_code;
 using core::errc;
-using core::result;
 
 namespace {
 
@@ -162,18 +161,18 @@ asio::awaitable<void> credentials::serve(stream accepted) {
     if (error) reply.refused = "the peer did not read to the end";
   }
   std::string_view const project = reply.project ? reply.project->text() : "";
-  if (reply.refused.empty()) {
-    parts_.log.write(core::severity::info, "credential",
-                     {{"unit", asked->unit}, {"project", project}});
-    auto const extent =
-        asked->id == whole_set_id ? core::delivery_extent::whole : core::delivery_extent::part;
-    core::delivery_peer const systemd{0, {}, std::string(asked->unit)};
-    parts_.noted.delivered(
-        {*reply.project, parts_.noted.consumer_of(systemd), {}, extent, std::move(reply.secrets)});
-  } else {
+  if (!reply.refused.empty() || !reply.project) {
     parts_.log.write(core::severity::warn, "credential",
                      {{"unit", asked->unit}, {"project", project}, {"refused", reply.refused}});
+    co_return;
   }
+  parts_.log.write(core::severity::info, "credential",
+                   {{"unit", asked->unit}, {"project", project}});
+  auto const extent =
+      asked->id == whole_set_id ? core::delivery_extent::whole : core::delivery_extent::part;
+  core::delivery_peer const systemd{0, {}, std::string(asked->unit)};
+  parts_.noted.delivered(
+      {*reply.project, parts_.noted.consumer_of(systemd), {}, extent, std::move(reply.secrets)});
 }
 
 }  // namespace tacit::net

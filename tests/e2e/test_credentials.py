@@ -254,6 +254,27 @@ def test_an_answer_has_a_line_without_the_name_of_the_secret(server):
     assert "canary" not in log and "DATABASE_URL" not in log and LONGEST_KEY not in log
 
 
+def test_what_was_loaded_is_noted_for_the_unit():
+    with with_allow(ALLOW) as server:
+        server.make_project("bot")
+        for key in ("A", "B", "C"):
+            server.put("bot", key, "1")
+
+        def noted():
+            data = server.owner("GET", "/projects/bot/deliveries").data()["deliveries"]
+            return [(line["key"], line["state"]) for line in data
+                    if line["consumer"] and line["consumer"]["unit"] == "bot.service"]
+        load(server, "bot.service", "A")
+        assert load(server, "bot.service", "NONE") == b""
+        wait_until(lambda: noted() == [("A", "current")])
+        server.put("bot", "A", "2")
+        assert noted() == [("A", "stale")]
+        load(server, "bot.service", "B")
+        wait_until(lambda: noted() == [("A", "stale"), ("B", "current")])
+        load(server, "bot.service", "env")
+        wait_until(lambda: noted() == [("A", "current"), ("B", "current"), ("C", "current")])
+
+
 # --- refusals: nothing is sent, and the log says which it was ---
 
 REFUSALS = [

@@ -62,6 +62,15 @@ inline constexpr std::size_t commit_group_changes_max = 1024;
 inline constexpr std::size_t commit_group_bytes_max = 4 * 1024 * 1024;
 inline constexpr std::uint64_t storage_reserve_bytes = 64ull * 1024 * 1024;
 
+// A cached delivery: how long it may be used unless --cache-max-age says otherwise, and how far a
+// clock may have been set back since it was kept.
+inline constexpr std::int64_t cache_age_milliseconds_default = 24ll * 3600 * 1000;
+inline constexpr std::uint64_t cache_skew_milliseconds_max = 2ull * 60 * 1000;
+
+// How long run and env ask again when nobody answers, unless --wait says otherwise. A service that
+// fails after 5 s or more does not reach systemd's limit of five starts in 10 s.
+inline constexpr std::int64_t wait_milliseconds_default = 5000;
+
 // One message on the socket pair between api and keeper: the largest is one sealed value.
 inline constexpr std::size_t channel_message_bytes_max = 32 * 1024;
 

@@ -8,6 +8,7 @@
 #include "app/cli/error.hpp"
 #include "app/cli/output.hpp"
 #include "app/startup.hpp"
+#include "core/duration.hpp"
 #include "core/limits.hpp"
 
 namespace tacit::app {
@@ -311,6 +312,28 @@ class command_line {
     to->add_option("--data", delivery_.data_dir, "Folder of the server")->type_name("DIR");
     to->add_option("--run-dir", delivery_.run_dir, "Folder of keeper.sock ($TACIT_RUN_DIR)")
         ->type_name("DIR");
+    CLI::Option* const cache =
+        to->add_option("--cache", delivery_.cache_dir,
+                       "Keep the set in this folder, encrypted, for when nobody answers");
+    cache->type_name("DIR");
+    to->add_option("--cache-key-file", delivery_.cache_key_file,
+                   "32 bytes, the cache's key (without it: one bound to this machine)")
+        ->type_name("FILE")
+        ->needs(cache);
+    add_duration(to, "--cache-max-age", delivery_.cache_age_max, "How old it may be (24h)")
+        ->needs(cache);
+    add_duration(to, "--wait", delivery_.wait, "How long to ask again when nobody answers (5s)");
+  }
+
+  CLI::Option* add_duration(CLI::App* to, std::string const& flag, std::chrono::milliseconds& into,
+                            std::string const& text) {
+    return to
+        ->add_option_function<std::string>(
+            flag, [&into](std::string const& given) { into = *core::parse_duration(given); }, text)
+        ->type_name("TIME")
+        ->check([](std::string const& given) {
+          return core::parse_duration(given) ? "" : "takes a time, as 500ms, 2s, 5m, 24h or 7d";
+        });
   }
 
   void add_tools() {

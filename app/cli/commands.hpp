@@ -2,6 +2,7 @@
 // return is the exit status. The arguments are as parsed, not yet checked.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -10,6 +11,7 @@
 
 #include "app/cli/api.hpp"
 #include "app/cli/value.hpp"
+#include "core/limits.hpp"
 
 namespace tacit::app {
 
@@ -39,11 +41,15 @@ struct secret_arguments {
   value_source source;
 };
 
-// Where run and env find the keeper's socket.
+// Where run and env get the delivered set from, and what when nobody answers.
 struct delivery_arguments {
   std::string project;
-  std::optional<std::string> data_dir;
-  std::optional<std::string> run_dir;
+  std::optional<std::string> data_dir{};
+  std::optional<std::string> run_dir{};
+  std::optional<std::string> cache_dir{};
+  std::optional<std::string> cache_key_file{};
+  std::chrono::milliseconds cache_age_max{core::limits::cache_age_milliseconds_default};
+  std::chrono::milliseconds wait{core::limits::wait_milliseconds_default};
 };
 
 int create_project(project_create_arguments const& arguments);

@@ -1,18 +1,25 @@
 // How `run` and `env` get the delivered set, and what they make of it.
 #pragma once
 
+#include <chrono>
 #include <vector>
 
 #include "app/cli/commands.hpp"
 #include "app/cli/delivered.hpp"
+#include "app/cli/delivery_source.hpp"
 #include "app/settings/settings.hpp"
 #include "core/secret.hpp"
 
 namespace tacit::app {
 
-// The set from the source that the arguments name. Throws cli_error for every other answer. Says on
-// stderr what was withheld.
+// The set from the source and the cache that the arguments name. Throws cli_error for every other
+// answer. Says on stderr what was withheld, and where the set is from when it is not the keeper's.
 [[nodiscard]] delivered fetch_values(delivery_arguments const& from, surroundings const& around);
+
+// Asks until the answer is another than unavailable, or `wait` is over: with growing delays, and a
+// line on stderr when it begins to wait.
+[[nodiscard]] delivery_answer ask_patiently(delivery_source& source,
+                                            std::chrono::milliseconds wait);
 
 // What `tacit env` writes. json: one object and a newline. null: NAME=VALUE and a NUL, each. shell:
 // `export NAME='VALUE'` lines, safe to eval whatever the value holds.

@@ -23,7 +23,8 @@ enum class delivery_fault {
 
 struct undelivered {
   delivery_fault fault;
-  std::string line;  // for stderr: what is wrong and what to do; never a value
+  std::string reason;  // "refused: …", "unavailable: …": for stderr; never a value
+  std::string advice;  // what to do, "" when there is nothing to say
   unsigned retry_after_seconds = 0;
 };
 

@@ -399,7 +399,7 @@ def test_what_answers_is_not_tacit(server):
 
 def test_no_server():
     bad(wrong("project", "list"), 1, "there is no /none/store/api.sock", "tacit serve --data /none")
-    for command in (["run", "--", "true"], ["env", "--format", "json"]):
+    for command in (["run", "--wait", "0", "--", "true"], ["env", "--wait", "0", "--format", "json"]):
         command[1:1] = ["--project", "p"]
         bad(wrong(*command), 1, "unavailable: cannot reach the keeper", "--data DIR")
 
@@ -408,7 +408,7 @@ def test_a_server_that_was_killed():
     with Server() as own:
         own.kill()
         bad(own.cli("project", "list"), 1, "nobody answers at", "tacit serve --data")
-        bad(own.cli("env", "--project", "p", "--format", "json"), 1, "unavailable")
+        bad(own.cli("env", "--project", "p", "--format", "json", "--wait", "0"), 1, "unavailable")
 
 
 @pytest.mark.skipif(not ROOT, reason="changes its user")

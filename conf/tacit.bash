@@ -3,6 +3,7 @@
 _tacit() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
   local group=${COMP_WORDS[1]} command=${COMP_WORDS[2]} words='' i
+  local delivery='--project --data --run-dir --cache --cache-key-file --cache-max-age --wait'
   COMPREPLY=()
 
   # Behind the "--" of run stands another command line.
@@ -20,12 +21,12 @@ _tacit() {
   fi
 
   case $previous in
-    --config | --key-file | --from-file)
+    --config | --key-file | --from-file | --cache-key-file)
       compopt -o filenames
       mapfile -t COMPREPLY < <(compgen -f -- "$current")
       return
       ;;
-    --data | --run-dir)
+    --data | --run-dir | --cache)
       compopt -o filenames
       mapfile -t COMPREPLY < <(compgen -d -- "$current")
       return
@@ -35,10 +36,10 @@ _tacit() {
       return
       ;;
     --format)
-      mapfile -t COMPREPLY < <(compgen -W 'json null shell' -- "$current")
+      mapfile -t COMPREPLY < <(compgen -W 'json null shell dotenv docker podman systemd' -- "$current")
       return
       ;;
-    --project | --id | --limit | --expires | --listen) return ;;
+    --project | --id | --limit | --expires | --listen | --wait | --cache-max-age) return ;;
   esac
 
   if ((COMP_CWORD == 1)); then
@@ -53,8 +54,8 @@ _tacit() {
   fi
   case "$group $command" in
     'serve '*) words='--config --data --listen --key-file --help' ;;
-    'run '*) words='--project --data --run-dir --help --' ;;
-    'env '*) words='--project --format --data --run-dir --help' ;;
+    'run '*) words="$delivery --help --" ;;
+    'env '*) words="$delivery --format --help" ;;
     'check '*) words='--config --help' ;;
     'project create') words='--id --limit --json --data --help' ;;
     'key create') words='--project --admin --read-only --expires --json --data --help' ;;

@@ -27,8 +27,7 @@ std::string limit_fault(std::string const& text) {
 }
 
 std::string format_fault(std::string const& text) {
-  bool const known = text == "json" || text == "null" || text == "shell";
-  return known ? "" : "takes one of json,null,shell";
+  return find_env_format(text) ? "" : "takes one of " + env_format_names();
 }
 
 std::string path_of(CLI::App const& app) {
@@ -283,12 +282,13 @@ class command_line {
                    "tacit run --project shop -- ./app --port 8080",
                    [this] { return run_command(delivery_, command_); });
     add_keeper(run_);
-    CLI::App* const env = command(&root_, "env", "Write a project's secrets to stdout",
-                                  "tacit env --project shop --format json > secrets.json\n"
-                                  "  eval \"$(tacit env --project shop --format shell)\"",
-                                  [this] { return write_env(delivery_, format()); });
+    CLI::App* const env =
+        command(&root_, "env", "Write a project's secrets to stdout",
+                "tacit env --project shop --format json > secrets.json\n"
+                "  eval \"$(tacit env --project shop --format shell)\"",
+                [this] { return write_env(delivery_, *find_env_format(format_)); });
     add_keeper(env);
-    env->add_option("--format", format_, "json, null (KEY=VALUE and a NUL each), shell (export)")
+    env->add_option("--format", format_, env_format_names() + " (docs/formats.md)")
         ->required()
         ->type_name("FORMAT")
         ->check(format_fault);
@@ -300,11 +300,6 @@ class command_line {
         "tacit deliveries --project shop", [given = &id_] { return list_deliveries(*given); });
     add_project(deliveries, id_.id);
     add_api_flags(deliveries, id_.api);
-  }
-
-  env_format format() const {
-    if (format_ == "json") return env_format::json;
-    return format_ == "null" ? env_format::null : env_format::shell;
   }
 
   void add_keeper(CLI::App* to) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "app/cli/api.hpp"
+#include "app/cli/env_format.hpp"
 #include "app/cli/value.hpp"
 #include "core/limits.hpp"
 
@@ -70,7 +71,6 @@ int list_deliveries(id_arguments const& arguments);
 // Returns only when the command could not be started (126, 127).
 int run_command(delivery_arguments const& from, std::vector<std::string> const& command);
 
-enum class env_format { json, null, shell };
 int write_env(delivery_arguments const& from, env_format format);
 
 int check_settings(setting_flags const& flags);

@@ -21,10 +21,6 @@ namespace tacit::app {
 [[nodiscard]] delivery_answer ask_patiently(delivery_source& source,
                                             std::chrono::milliseconds wait);
 
-// What `tacit env` writes. json: one object and a newline. null: NAME=VALUE and a NUL, each. shell:
-// `export NAME='VALUE'` lines, safe to eval whatever the value holds.
-[[nodiscard]] core::secret_buffer format_env(delivered const& values, env_format format);
-
 // The environment of the child: what `own` has (NAME=VALUE), without TACIT_TOKEN and without what
 // is delivered, then the delivered. Points into block and own, ends with a null pointer.
 struct child_environment {

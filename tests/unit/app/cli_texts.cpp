@@ -36,7 +36,8 @@ std::optional<delivered> read_body(std::string const& text) {
 }
 
 std::string formatted(std::string const& env, env_format format) {
-  return std::string(format_env(read_body(delivery_body(env)).value(), format).reveal());
+  delivered const set = read_body(delivery_body(env)).value();
+  return std::string(format_env(format, set.values).reveal());
 }
 
 // The line of wrong usage, "" when the arguments are taken.

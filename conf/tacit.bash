@@ -36,10 +36,11 @@ _tacit() {
       return
       ;;
     --format)
-      mapfile -t COMPREPLY < <(compgen -W 'json null shell dotenv docker podman systemd' -- "$current")
+      words='json null shell dotenv docker podman systemd raw'
+      mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
       return
       ;;
-    --project | --id | --limit | --expires | --listen | --wait | --cache-max-age) return ;;
+    --project | --id | --limit | --expires | --listen | --wait | --cache-max-age | --key) return ;;
   esac
 
   if ((COMP_CWORD == 1)); then
@@ -55,7 +56,7 @@ _tacit() {
   case "$group $command" in
     'serve '*) words='--config --data --listen --key-file --help' ;;
     'run '*) words="$delivery --help --" ;;
-    'env '*) words="$delivery --format --help" ;;
+    'env '*) words="$delivery --format --key --help" ;;
     'check '*) words='--config --help' ;;
     'project create') words='--id --limit --json --data --help' ;;
     'key create') words='--project --admin --read-only --expires --json --data --help' ;;

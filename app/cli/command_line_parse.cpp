@@ -282,16 +282,21 @@ class command_line {
                    "tacit run --project shop -- ./app --port 8080",
                    [this] { return run_command(delivery_, command_); });
     add_keeper(run_);
-    CLI::App* const env =
-        command(&root_, "env", "Write a project's secrets to stdout",
-                "tacit env --project shop --format json > secrets.json\n"
-                "  eval \"$(tacit env --project shop --format shell)\"",
-                [this] { return write_env(delivery_, *find_env_format(format_)); });
+    CLI::App* const env = command(&root_, "env", "Write a project's secrets to stdout",
+                                  "tacit env --project shop --format json > secrets.json\n"
+                                  "  eval \"$(tacit env --project shop --format shell)\"",
+                                  [this] {
+                                    env_.format = *find_env_format(format_);
+                                    return write_env(delivery_, env_);
+                                  });
     add_keeper(env);
     env->add_option("--format", format_, env_format_names() + " (docs/formats.md)")
         ->required()
         ->type_name("FORMAT")
         ->check(format_fault);
+    env->add_option("--key", env_.keys, "This secret alone (repeatable; without it: all)")
+        ->type_name("KEY")
+        ->allow_extra_args(false);
   }
 
   void add_deliveries() {
@@ -421,6 +426,7 @@ class command_line {
   key_create_arguments key_create_;
   secret_arguments secret_;
   delivery_arguments delivery_;
+  env_arguments env_;
   std::string format_;
 };
 

@@ -71,7 +71,11 @@ int list_deliveries(id_arguments const& arguments);
 // Returns only when the command could not be started (126, 127).
 int run_command(delivery_arguments const& from, std::vector<std::string> const& command);
 
-int write_env(delivery_arguments const& from, env_format format);
+struct env_arguments {
+  env_format format = env_format::json;
+  std::vector<std::string> keys;  // these alone; empty: all
+};
+int write_env(delivery_arguments const& from, env_arguments const& wanted);
 
 int check_settings(setting_flags const& flags);
 

@@ -11,7 +11,7 @@ namespace tacit::app {
 
 namespace {
 
-constexpr std::array<std::pair<std::string_view, env_format>, 7> formats{{
+constexpr std::array<std::pair<std::string_view, env_format>, 8> formats{{
     {"json", env_format::json},
     {"null", env_format::null},
     {"shell", env_format::shell},
@@ -19,6 +19,7 @@ constexpr std::array<std::pair<std::string_view, env_format>, 7> formats{{
     {"docker", env_format::docker},
     {"podman", env_format::podman},
     {"systemd", env_format::systemd},
+    {"raw", env_format::raw},
 }};
 
 // Everything stands for itself between single quotes, but a single quote ends them: '\''.
@@ -88,6 +89,14 @@ core::secret_buffer format_json(std::span<env_entry const> entries) {
   return out;
 }
 
+core::secret_buffer copy_of_one(std::span<env_entry const> entries) {
+  CHECK(entries.size() == 1);
+  std::string_view const value = entries.front().second;
+  core::secret_buffer out(value.size());
+  CHECK(out.append(value));
+  return out;
+}
+
 }  // namespace
 
 std::string env_format_names() {
@@ -109,6 +118,7 @@ std::string_view env_format_fault(env_format format, std::string_view value) noe
     case env_format::json:
     case env_format::null:
     case env_format::shell:
+    case env_format::raw:
       return "";
     case env_format::dotenv:
       return dotenv_fault(value);
@@ -128,6 +138,8 @@ core::secret_buffer format_env(env_format format, std::span<env_entry const> ent
       return format_json(entries);
     case env_format::systemd:
       return core::encode_environment_file(entries);
+    case env_format::raw:
+      return copy_of_one(entries);
     default:
       return format_lines(format, entries);
   }

@@ -8,6 +8,7 @@
 //   docker   NAME=VALUE lines, verbatim    docker/cli, pkg/kvfile/kvfile.go
 //   podman   the same                      containers/podman, pkg/env/env.go (but 4.7.0 to 4.7.2)
 //   systemd  NAME="VALUE" lines            core/environment_file.hpp
+//   raw      the one value, and nothing else
 #pragma once
 
 #include <functional>
@@ -21,7 +22,7 @@
 
 namespace tacit::app {
 
-enum class env_format { json, null, shell, dotenv, docker, podman, systemd };
+enum class env_format { json, null, shell, dotenv, docker, podman, systemd, raw };
 
 // In the order of their description above, with commas: "json,null,…".
 [[nodiscard]] std::string env_format_names();
@@ -33,7 +34,7 @@ enum class env_format { json, null, shell, dotenv, docker, podman, systemd };
 using env_entry = std::pair<std::string_view, std::string_view>;
 
 // All of it. Names have the form of core::secret_name, and every value fits: one that does not is a
-// bug.
+// bug, as more than one for raw is.
 [[nodiscard]] core::secret_buffer format_env(env_format format, std::span<env_entry const> entries);
 
 // Takes the pieces of a text, in order.

@@ -1,4 +1,4 @@
-"""`tacit run` and `tacit env` when the server is down: the four answers with a cache and without."""
+"""`tacit run` and `tacit env` when the server is down: the four answers, with a cache and not."""
 import contextlib
 import os
 import shutil

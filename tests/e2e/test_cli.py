@@ -399,8 +399,8 @@ def test_what_answers_is_not_tacit(server):
 
 def test_no_server():
     bad(wrong("project", "list"), 1, "there is no /none/store/api.sock", "tacit serve --data /none")
-    for command in (["run", "--wait", "0", "--", "true"], ["env", "--wait", "0", "--format", "json"]):
-        command[1:1] = ["--project", "p"]
+    for command in (["run", "--", "true"], ["env", "--format", "json"]):
+        command[1:1] = ["--project", "p", "--wait", "0"]
         bad(wrong(*command), 1, "unavailable: cannot reach the keeper", "--data DIR")
 
 

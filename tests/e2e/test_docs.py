@@ -12,7 +12,7 @@ import harness
 import pytest
 
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-DOCUMENTS = ["README.md", "docs/api.md", "docs/delivery.md", "docs/cli.md"]
+DOCUMENTS = ["README.md", "docs/api.md", "docs/delivery.md", "docs/formats.md", "docs/cli.md"]
 ANSWERS = ("json", "http", "text")  # blocks that show what the sh block before them prints
 BLOCK_SECONDS_MAX = 120
 
@@ -30,6 +30,7 @@ SUBSTITUTES = {
     ],
     "docs/api.md": [],
     "docs/delivery.md": [("sudo -u nobody curl", "{other} curl")],
+    "docs/formats.md": [],
     "docs/cli.md": [
         ("tacit serve --data /tmp/tacit-first &\n", ""),
         ("TACIT_DATA_DIR=/tmp/tacit-first\n", "TACIT_DATA_DIR={data}\n"),
@@ -47,6 +48,7 @@ CHANGING = [
     (r"uid:\d+@\S+", "<consumer>"),
     (r'"uid":\d+,', '"uid":0,'),
     (r'"host":"[^"]+"', '"host":"<host>"'),
+    (r"(/dev/shm/shop)\.\w{6}\b", r"\1.<random>"),
 ]
 CHANGING_HEADERS = [
     (r"^(X-RateLimit-(?:Remaining|Reset)|Retry-After): \d+$", r"\1: <n>"),

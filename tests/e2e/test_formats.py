@@ -19,7 +19,7 @@ LOSSLESS = {"json", "null", "shell"}
 VALUE_CHARS_MAX = 4096
 
 
-# --- The readers: a file's path to the names and values that the program gets of it ----------------
+# --- The readers: a file's path to the names and values that the program gets of it --------
 
 def run(command, **more):
     done = subprocess.run(command, capture_output=True, env=clean_environment(**more))
@@ -288,7 +288,8 @@ def test_an_empty_project(server, fmt):
 @pytest.mark.parametrize("fmt, value, reason", [
     ("docker", "a\nb", "holds a newline"), ("podman", "a\r", "ends with a carriage return"),
     ("dotenv", "${X}", "holds ${"), ("dotenv", "\r\\", "holds a carriage return beside"),
-    ("dotenv", "'\"\n", "holds quotes or backslashes"), ("systemd", "\ufffe", "holds what systemd")])
+    ("dotenv", "'\"\n", "holds quotes or backslashes"),
+    ("systemd", "\ufffe", "holds what systemd")])
 def test_a_refusal_names_the_secret_and_the_reason_and_no_value(server, fmt, value, reason):
     project = Project(server, {"GOOD": "fine-value", "BAD": "hidden-part" + value})
     done = project.env(fmt)
@@ -301,3 +302,31 @@ def test_a_refusal_names_the_secret_and_the_reason_and_no_value(server, fmt, val
 def test_two_refusals_are_told_at_once(server):
     done = Project(server, {"V1": "a\nb", "V2": "x", "V3": "\n"}).env("docker")
     assert refusals(done) == {"V1", "V3"}
+
+
+# --- One secret, alone ---------------------------------------------------------------------------
+
+def chosen(server, project, fmt, *keys):
+    flags = [word for key in keys for word in ("--key", key)]
+    return server.cli("env", "--project", project.id, "--format", fmt, *flags)
+
+
+def test_raw_is_the_value_and_nothing_else(server):
+    project = Project(server, named(NASTY + MULTILINE))
+    for name, value in project.values.items():
+        done = chosen(server, project, "raw", name)
+        assert (done.returncode, done.stdout, done.stderr) == (0, value.encode(), b""), name
+
+
+def test_only_the_secrets_that_are_named(server):
+    project = Project(server, {"A": "1", "B": "two\nlines", "C": "3", "NODE_OPTIONS": "--x"})
+    for keys in (["C", "A"], ["A", "C", "A"]):  # each once, and what is not named refuses nothing
+        done = chosen(server, project, "docker", *keys)
+        assert (done.returncode, done.stdout) == (0, b"A=1\nC=3\n"), done.stderr
+    for missing in ("D", "AA", "NODE_OPTIONS", "PATH", "HOME"):
+        done = chosen(server, project, "docker", "A", missing)
+        assert (done.returncode, done.stdout) == (1, b""), done
+        assert "has no secret %s that is delivered" % missing in done.stderr.decode()
+    for fmt, keys in (("raw", []), ("raw", ["A", "B"]), ("json", ["a"]), ("json", ["A=B"])):
+        done = chosen(server, project, fmt, *keys)
+        assert (done.returncode, done.stdout) == (2, b""), done

@@ -197,7 +197,8 @@ BOOST_AUTO_TEST_CASE(a_flag_says_what_it_takes) {
     BOOST_TEST(usage_error({"project", "create", "x", "--limit", good}) == "", good);
   }
   BOOST_TEST(usage_error({"env", "--project", "p", "--format", "xml"}) ==
-             "--format takes one of json,null,shell; see: tacit env --help");
+             "--format takes one of json,null,shell,dotenv,docker,podman,systemd,raw; see: tacit "
+             "env --help");
   for (std::string const good : {"json", "null", "shell"}) {
     BOOST_TEST(usage_error({"env", "--project", "p", "--format", good}) == "", good);
   }

@@ -23,7 +23,7 @@ bool refused(env_format format, std::string_view value) {
 BOOST_AUTO_TEST_SUITE(env_formats, *boost::unit_test::fixture(&core::init_crypto))
 
 BOOST_AUTO_TEST_CASE(every_name_finds_its_format) {
-  BOOST_TEST(env_format_names() == "json,null,shell,dotenv,docker,podman,systemd");
+  BOOST_TEST(env_format_names() == "json,null,shell,dotenv,docker,podman,systemd,raw");
   BOOST_TEST((find_env_format("systemd") == env_format::systemd));
   for (std::string_view const name : {"", "JSON", "jso", "json,null"}) {
     BOOST_TEST(!find_env_format(name).has_value(), name);
@@ -76,6 +76,7 @@ BOOST_AUTO_TEST_CASE(json_null_and_shell_hold_everything) {
     BOOST_TEST(!refused(format, all));
     BOOST_TEST(written(format, all).size() > all.size());
   }
+  BOOST_TEST(written(env_format::raw, all) == all);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -32,7 +32,7 @@ std::unique_ptr<delivery_source> open_source(delivery_arguments const& from,
 }
 
 std::string line_of(undelivered const& why) {
-  return why.advice.empty() ? why.reason : why.reason + "; " + why.advice;
+  return why.advice.empty() ? why.line : why.line + "; " + why.advice;
 }
 
 }  // namespace
@@ -46,7 +46,7 @@ delivery_answer ask_patiently(delivery_source& source, std::chrono::milliseconds
     auto const left = std::chrono::ceil<std::chrono::milliseconds>(end - clock::now());
     if (left.count() <= 0) return answer;
     if (failures == 1) {
-      say(answer.error().reason + "; asking again for up to " + core::format_duration(wait));
+      say(answer.error().line + "; asking again for up to " + core::format_duration(wait));
     }
     std::chrono::milliseconds const asked =
         std::chrono::seconds(answer.error().retry_after_seconds);

@@ -287,10 +287,10 @@ class caching_source : public delivery_source {
   delivery_answer find_instead(undelivered why) const {
     auto kept = cache_.find({project_, asked_->origin()});
     if (auto* const found = std::get_if<delivery_cache::found>(&kept)) {
-      say(why.reason + "; using the cached set, delivered " + shown_age(found->age) + " ago");
+      say(why.line + "; using the cached set, delivered " + shown_age(found->age) + " ago");
       return std::move(found->set);
     }
-    why.reason += "; the cache does not help: " + std::get<std::string>(kept);
+    why.line += "; the cache does not help: " + std::get<std::string>(kept);
     return why;
   }
 

@@ -23,9 +23,9 @@ enum class delivery_fault {
 
 struct undelivered {
   delivery_fault fault;
-  std::string reason;  // "refused: …", "unavailable: …": for stderr; never a value
-  std::string advice;  // what to do, "" when there is nothing to say
+  std::string line;  // "refused: …", "unavailable: …": for stderr; never a value
   unsigned retry_after_seconds = 0;
+  std::string advice{};  // what to do, "" when there is nothing to say
 };
 
 using delivery_answer = boost::system::result<delivered, undelivered>;

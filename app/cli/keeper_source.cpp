@@ -83,7 +83,7 @@ class keeper_source : public delivery_source {
     }
     return undelivered{
         passes ? delivery_fault::unavailable : delivery_fault::not_understood,
-        "unavailable: cannot reach the keeper (" + tried + ")",
+        "unavailable: cannot reach the keeper (" + tried + ")", 0,
         "is the server running? Name its folder with --data DIR or TACIT_DATA_DIR (a data_dir set "
         "in a settings file must be given so too), or the socket's with --run-dir DIR or "
         "TACIT_RUN_DIR"};
@@ -103,31 +103,29 @@ class keeper_source : public delivery_source {
       auto set = read_delivered(std::move(answer.body), project_);
       if (set) return *std::move(set);
       return undelivered{delivery_fault::not_understood,
-                         "unavailable: the keeper's answer was not understood", ""};
+                         "unavailable: the keeper's answer was not understood"};
     }
     std::string const code = code_of(answer);
     if (answer.status == 403 && code == "FORBIDDEN") {
       return undelivered{
           delivery_fault::refused,
-          "refused: " + this_user() + " may not read project " + project_ + " at " + socket,
+          "refused: " + this_user() + " may not read project " + project_ + " at " + socket, 0,
           "a [[delivery.allow]] entry in the server's settings allows it"};
     }
     if (answer.status == 404 && code == "NOT_FOUND") {
       return undelivered{delivery_fault::absent, "no such project: " + project_ + " at " + socket,
-                         "see what there is with: tacit project list"};
+                         0, "see what there is with: tacit project list"};
     }
     if (answer.status == 503) {
       unsigned const seconds = seconds_of(answer.retry_after);
       return undelivered{
           delivery_fault::unavailable,
-          "unavailable: the keeper at " + socket + " cannot read values now",
-          "try again " + (seconds == 0 ? "later" : "in " + std::to_string(seconds) + " s"),
-          seconds};
+          "unavailable: the keeper at " + socket + " cannot read values now", seconds,
+          "try again " + (seconds == 0 ? "later" : "in " + std::to_string(seconds) + " s")};
     }
-    return undelivered{delivery_fault::not_understood,
-                       "unavailable: unexpected answer (status " + std::to_string(answer.status) +
-                           ") from " + socket,
-                       ""};
+    return undelivered{delivery_fault::not_understood, "unavailable: unexpected answer (status " +
+                                                           std::to_string(answer.status) +
+                                                           ") from " + socket};
   }
 
   std::string project_;

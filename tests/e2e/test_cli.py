@@ -615,7 +615,8 @@ def test_run_finds_the_socket(server, shop):
         done = subprocess.run([TACIT, *command[:1], *flags, *command[1:]], capture_output=True,
                               timeout=60, env=clean_environment(TACIT_DATA_DIR="/none"))
         assert good(done) == "found\n"
-    bad(run(server, "true", TACIT_RUN_DIR="/none"), 1, "/none/keeper.sock")
+    bad(server.cli("run", "--project", "shop", "--wait", "0", "--", "true", TACIT_RUN_DIR="/none"),
+        1, "/none/keeper.sock")
 
 
 # --- env ---
@@ -691,7 +692,8 @@ def test_completion():
     assert completions("tacit pro")[0] == ["project"]
     assert set(completions("tacit project ")[0]) == {"create", "list", "show", "delete", "--help"}
     assert completions("tacit secret set A --from-f")[0] == ["--from-file"]
-    assert completions("tacit env --format ")[0] == ["json", "null", "shell"]
+    assert completions("tacit env --format ")[0] == [
+        "json", "null", "shell", "dotenv", "docker", "podman", "systemd", "raw"]
     assert "--read-only" in completions("tacit key create x --")[0]
     assert "echo" in completions("tacit run --project p -- ech")[0]
 

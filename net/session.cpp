@@ -16,6 +16,8 @@ namespace {
 
 // Answers are sent when this much has gathered, so that a flood of pipelined requests is bounded.
 constexpr std::size_t output_bytes_max = 256 * 1024;
+// And after so many requests the core's other connections have their turn.
+constexpr std::size_t requests_in_turn_max = 32;
 constexpr std::size_t lingering_bytes_max = 256 * 1024;
 constexpr std::size_t held_first_bytes = 1024;
 
@@ -39,7 +41,8 @@ struct progress {
   std::size_t consumed = 0;
   std::unique_ptr<pending_write> write;  // to be committed before the next request is looked at
   bool keep_alive = true;
-  bool full = false;  // the output must be sent before more is taken
+  std::size_t requests = 0;
+  bool full = false;  // the output must be sent, and others have their turn, before more is taken
   waiting_for next = waiting_for::request;
   std::size_t bytes_needed = 0;   // of the request at hand, when known
   bool expects_continue = false;  // the client waits for a word before it sends the body
@@ -55,7 +58,7 @@ progress take_requests(worker& at, connection& one, std::string_view input, peer
   while (done.keep_alive && done.write == nullptr) {
     std::string_view const rest = input.substr(done.consumed);
     if (rest.empty()) return done;
-    if (out.size() >= output_bytes_max) {
+    if (out.size() >= output_bytes_max || done.requests == requests_in_turn_max) {
       done.full = true;
       return done;
     }
@@ -83,6 +86,7 @@ progress take_requests(worker& at, connection& one, std::string_view input, peer
     handled came_of = at.requests().handle(head, body, from, one.api_key, out);
     wipe_part(body);
     done.consumed += whole;
+    ++done.requests;
     done.keep_alive = came_of.keep_alive;
     done.write = std::move(came_of.write);
   }
@@ -239,6 +243,7 @@ task<bool> serve_input(worker& at, connection& one, peer const& from, held_input
       co_return done.keep_alive;
     }
     if (!done.keep_alive) co_return false;
+    if (done.full) co_await one.socket.yield();
     input = held.view();
     if (input.empty()) {
       at.enter(one, waiting_for::request);

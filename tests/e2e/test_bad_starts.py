@@ -20,6 +20,9 @@ END_SECONDS_MAX = 20  # a start that must fail takes 1 s at most, where it waits
 VALUES = {"ONE": "first value", "TWO": "second value"}
 
 
+FORMAT = 2  # of the store
+
+
 def picture(folder):
     """All there is below a folder: mode, owner, contents. Sockets are left out: they are made
     anew at every start, and a start that fails after that leaves them without a listener."""
@@ -583,11 +586,11 @@ def test_a_folder_of_a_newer_format():
     with Server() as server:
         fill(server)
         server.kill()
-        entry = b"\x06format\x04" + struct.pack("<I", 1)  # key and value with their lengths
-        newer = b"\x06format\x04" + struct.pack("<I", 2)
+        entry = b"\x06format\x04" + struct.pack("<I", FORMAT)  # key and value with their lengths
+        newer = b"\x06format\x04" + struct.pack("<I", FORMAT + 1)
         change_in_log(newest_log(server), entry, newer)
-        refused(server, "has format 2", "formats up to 1")
-        refused(server, "has format 2", "formats up to 1")
+        refused(server, "has format %d" % (FORMAT + 1), "reads format %d" % FORMAT)
+        refused(server, "has format %d" % (FORMAT + 1), "reads format %d" % FORMAT)
         # As it is flushed now, the number cannot be put back; that all is there is said by the
         # next test, which does the same but for the number.
 
@@ -596,7 +599,7 @@ def test_the_same_change_of_the_log_without_a_change():
     with Server() as server:
         fill(server)
         server.kill()
-        same = b"\x06format\x04" + struct.pack("<I", 1)
+        same = b"\x06format\x04" + struct.pack("<I", FORMAT)
         change_in_log(newest_log(server), same, same)
         server.start()
         check_serves(server)
@@ -614,7 +617,8 @@ def change_mark(server, change):
 
 
 @pytest.mark.parametrize("change,words", [
-    (lambda mark: mark[:8] + struct.pack("<I", 2) + mark[12:], ["has format 2", "newer tacit"]),
+    (lambda mark: mark[:8] + struct.pack("<I", FORMAT + 1) + mark[12:],
+     ["has format %d" % (FORMAT + 1), "use the tacit that wrote it"]),
     (lambda mark: b"", []),
     (lambda mark: mark[:-1], []),
     (lambda mark: mark + b"x", []),

@@ -62,6 +62,12 @@ inline constexpr std::size_t commit_group_changes_max = 1024;
 inline constexpr std::size_t commit_group_bytes_max = 4 * 1024 * 1024;
 inline constexpr std::uint64_t storage_reserve_bytes = 64ull * 1024 * 1024;
 
+// Delivery: a request with ?wait= is held this long at most.
+inline constexpr unsigned wait_seconds_max = 300;
+// What the keeper remembers of what it delivered, to notice older records: 8 bytes each.
+inline constexpr std::size_t delivered_records_max = 262'144;
+inline constexpr std::size_t replaced_records_max = 65'536;
+
 // One message on the socket pair between api and keeper: the largest is one sealed value.
 inline constexpr std::size_t channel_message_bytes_max = 32 * 1024;
 

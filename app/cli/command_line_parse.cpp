@@ -7,6 +7,7 @@
 #include "app/cli/commands.hpp"
 #include "app/cli/error.hpp"
 #include "app/cli/output.hpp"
+#include "app/run/options.hpp"
 #include "app/startup.hpp"
 #include "core/limits.hpp"
 
@@ -280,8 +281,9 @@ class command_line {
   void add_delivery() {
     run_ = command(&root_, "run", "Start a command with a project's secrets in its environment",
                    "tacit run --project shop -- ./app --port 8080",
-                   [this] { return run_command(delivery_, command_); });
+                   [this] { return run_command(delivery_, run_options_.arguments(command_)); });
     add_keeper(run_);
+    add_run_options();
     CLI::App* const env = command(&root_, "env", "Write a project's secrets to stdout",
                                   "tacit env --project shop --format json > secrets.json\n"
                                   "  eval \"$(tacit env --project shop --format shell)\"",
@@ -299,6 +301,27 @@ class command_line {
         "tacit deliveries --project shop", [given = &id_] { return list_deliveries(*given); });
     add_project(deliveries, id_.id);
     add_api_flags(deliveries, id_.api);
+  }
+
+  void add_run_options() {
+    auto const add = [this](char const* flag, std::optional<std::string>& to, char const* text,
+                            char const* kind, std::string (*fault)(std::string const&)) {
+      run_->add_option(flag, to, text)->type_name(kind)->check(fault);
+    };
+    run_options& of = run_options_;
+    add("--only", of.only, "Deliver these secrets alone", "KEY,KEY", names_fault);
+    add("--require", of.required,
+        "Do not start without these (nor without those in the file tacit.required)", "KEY,KEY",
+        names_fault);
+    run_->add_flag("--pristine", of.pristine, "Start from an empty environment");
+    run_->add_flag("--mask", of.mask, "Replace delivered values in the output by ***");
+    add("--on-change", of.on_change, "none, restart, or signal:NAME, as signal:HUP", "WHAT",
+        change_fault);
+    add("--debounce", of.debounce, "Act when nothing has changed for so long (2s)", "TIME",
+        duration_fault);
+    add("--stop-signal", of.stop_signal, "Ends the command for a restart (TERM)", "NAME",
+        signal_fault);
+    add("--stop-timeout", of.stop_timeout, "Then it is killed (10s)", "TIME", duration_fault);
   }
 
   env_format format() const {
@@ -404,6 +427,7 @@ class command_line {
   secret_arguments secret_;
   delivery_arguments delivery_;
   std::string format_;
+  run_options run_options_;
 };
 
 }  // namespace

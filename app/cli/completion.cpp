@@ -43,6 +43,15 @@ _tacit() {
       mapfile -t COMPREPLY < <(compgen -W 'json null shell' -- "$current")
       return
       ;;
+    --on-change)
+      mapfile -t COMPREPLY < <(compgen -W 'none restart signal:HUP' -- "$current")
+      return
+      ;;
+    --stop-signal)
+      mapfile -t COMPREPLY < <(compgen -W 'TERM INT QUIT HUP' -- "$current")
+      return
+      ;;
+    --only | --require | --debounce | --stop-timeout) return ;;
     --project | --id | --limit | --expires | --listen) return ;;
   esac
 
@@ -58,7 +67,10 @@ _tacit() {
   fi
   case "$group $command" in
     'serve '*) words='--config --data --listen --key-file --help' ;;
-    'run '*) words='--project --data --run-dir --help --' ;;
+    'run '*)
+      words='--project --only --require --pristine --mask --on-change --debounce --stop-signal
+        --stop-timeout --data --run-dir --help --'
+      ;;
     'env '*) words='--project --format --data --run-dir --help' ;;
     'check '*) words='--config --help' ;;
     'project create') words='--id --limit --json --data --help' ;;

@@ -118,9 +118,10 @@ def api_latency(server, seconds, meanwhile=None):
     """p99 of lists at a steady rate, in nanoseconds, and what was done meanwhile."""
     with tempfile.NamedTemporaryFile() as report:
         bench = subprocess.Popen(
-            [BENCH, "mixed", "--data", server.data, "--rate", "2000", "--connections", "16",
+            [BENCH, "mixed", "--url", server.url, "--rate", "2000", "--connections", "16",
              "--duration", str(seconds), "--warm-up", "1", "--json", report.name],
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=clean_environment())
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            env=clean_environment(TACIT_TOKEN=server.admin_key))
         done = 0
         while meanwhile is not None and bench.poll() is None:
             meanwhile()
@@ -213,6 +214,7 @@ def main():
     given = parse.parse_args()
     with Server(binary=TACIT) as server:
         held_connections.idle = len(os.listdir("/proc/%d/fd" % server.pid))
+        server.admin_key = server.make_key()
         values = fill(server, "p")
         others = {"p%d" % i: fill(server, "p%d" % i) for i in range(20)}
         one_after_the_other(server, values)

@@ -256,7 +256,7 @@ def test_who_waits_keeps_nobody_out():
             for _ in range(20):
                 assert server.deliver("p").status == 200
             if os.environ.get("TACIT_BUILD") == "release":
-                assert (resident(server.pid) - memory) / len(waiting) < 8, "KB each"
+                assert (resident(server.pid) - memory) / len(waiting) < 16, "KB each"
             server.put("p", "A", "2")
             for wire in waiting:
                 answer = wire.answer()

@@ -103,6 +103,12 @@ void answer_fetch(int channel, kv::store const& store, core::fetch_message const
   send_all(channel, core::encode_message(end));
 }
 
+void tell_changed(int channel, kv::store& store) {
+  for (core::project_id const& project : store.take_changed()) {
+    send_all(channel, core::encode_message(core::changed_message{project}));
+  }
+}
+
 // Completes a change for a thread that waits for it.
 class waiting_port final : public core::completion_port {
  public:
@@ -161,15 +167,17 @@ class receipt_intake {
 enum class ending { asked_by_signal, asked_by_keeper, keeper_gone, storage_unknown };
 
 // Serves the keeper until the process is to end.
-ending answer_keeper(int channel, int signals, int commits_failed, kv::store const& store,
+ending answer_keeper(int channel, int signals, int commits_failed, kv::store& store,
                      receipt_intake& receipts) {
   std::string datagram(core::limits::channel_message_bytes_max, '\0');
-  std::array<pollfd, 3> waiting{pollfd{channel, POLLIN, 0}, pollfd{signals, POLLIN, 0},
-                                pollfd{commits_failed, POLLIN, 0}};
+  std::array<pollfd, 4> waiting{pollfd{channel, POLLIN, 0}, pollfd{signals, POLLIN, 0},
+                                pollfd{commits_failed, POLLIN, 0},
+                                pollfd{store.changed_descriptor(), POLLIN, 0}};
   while (true) {
     if (::poll(waiting.data(), waiting.size(), -1) < 0) continue;
     if (waiting[2].revents != 0) return ending::storage_unknown;
     if (waiting[1].revents != 0) return ending::asked_by_signal;
+    if (waiting[3].revents != 0) tell_changed(channel, store);
     if (waiting[0].revents == 0) continue;
     auto const got = ::recv(channel, datagram.data(), datagram.size(), 0);
     if (got < 0 && errno == EINTR) continue;
@@ -182,6 +190,9 @@ ending answer_keeper(int channel, int signals, int commits_failed, kv::store con
       answer_fetch(channel, store, *asked);
     } else if (auto* const batch = std::get_if<core::receipts_message>(&*message)) {
       receipts.take(std::move(*batch));
+    }
+    if (auto const* const watched = std::get_if<core::watch_message>(&*message)) {
+      store.watch(watched->project, watched->revision);
     }
   }
 }

@@ -40,6 +40,15 @@ _tacit() {
       mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
       return
       ;;
+    --on-change)
+      mapfile -t COMPREPLY < <(compgen -W 'none restart signal:HUP' -- "$current")
+      return
+      ;;
+    --stop-signal)
+      mapfile -t COMPREPLY < <(compgen -W 'TERM INT QUIT HUP' -- "$current")
+      return
+      ;;
+    --only | --require | --debounce | --stop-timeout) return ;;
     --project | --id | --limit | --expires | --listen | --wait | --cache-max-age | --key) return ;;
   esac
 
@@ -55,7 +64,10 @@ _tacit() {
   fi
   case "$group $command" in
     'serve '*) words='--config --data --listen --key-file --help' ;;
-    'run '*) words="$delivery --help --" ;;
+    'run '*)
+      words="$delivery --only --require --pristine --mask --on-change --debounce --stop-signal
+        --stop-timeout --help --"
+      ;;
     'env '*) words="$delivery --format --key --help" ;;
     'check '*) words='--config --help' ;;
     'project create') words='--id --limit --json --data --help' ;;

@@ -10,6 +10,8 @@
 //   receipts 7  last(1) { receipt }
 //   receipt     short text(project) has_uid(1) uid(4) short text(unit) short text(runtime)
 //               short text(host) at(8) whole(1) count(2) { short text(name) version(8) at(8) }
+//   watch    8  short text(project) revision(8)
+//   changed  9  short text(project)
 //
 // Both ends are the same binary, so the numbers may change between versions.
 #include "core/channel.hpp"
@@ -32,6 +34,8 @@ enum class kind : std::uint8_t {
   record = 5,
   fetched = 6,
   receipts = 7,
+  watch = 8,
+  changed = 9,
 };
 
 std::string message_of(kind which) { return std::string(1, static_cast<char>(which)); }
@@ -109,6 +113,13 @@ result<message_to_api> decode_fetch(wire_reader from) {
   auto const project = project_id::parse(from.short_text());
   if (!from.done() || !project) return errc::corrupt;
   return message_to_api(fetch_message{ask, *project});
+}
+
+result<message_to_api> decode_watch(wire_reader from) {
+  auto const project = project_id::parse(from.short_text());
+  auto const revision = from.number<std::uint64_t>();
+  if (!from.done() || !project) return errc::corrupt;
+  return message_to_api(watch_message{*project, revision});
 }
 
 result<message_to_keeper> decode_record(wire_reader from) {
@@ -236,6 +247,12 @@ result<message_to_api> decode_receipts(wire_reader from) {
   return message_to_api(std::move(message));
 }
 
+result<message_to_keeper> decode_changed(wire_reader from) {
+  auto const project = project_id::parse(from.short_text());
+  if (!from.done() || !project) return errc::corrupt;
+  return message_to_keeper(changed_message{*project});
+}
+
 }  // namespace
 
 secret_buffer encode_start(start_message const& message) {
@@ -258,6 +275,14 @@ std::string encode_message(fetch_message const& message) {
   wire_writer to(out);
   to.number(message.ask);
   to.short_text(message.project.text());
+  return out;
+}
+
+std::string encode_message(watch_message const& message) {
+  std::string out = message_of(kind::watch);
+  wire_writer to(out);
+  to.short_text(message.project.text());
+  to.number(message.revision);
   return out;
 }
 
@@ -293,6 +318,13 @@ std::vector<std::string> encode_batch(std::vector<receipt> const& receipts) {
   return std::move(packer).finish();
 }
 
+std::string encode_message(changed_message const& message) {
+  std::string out = message_of(kind::changed);
+  wire_writer to(out);
+  to.short_text(message.project.text());
+  return out;
+}
+
 result<message_to_api> decode_to_api(std::string_view datagram) {
   wire_reader from(datagram);
   switch (static_cast<kind>(from.number<std::uint8_t>())) {
@@ -300,6 +332,8 @@ result<message_to_api> decode_to_api(std::string_view datagram) {
       return decode_start(from);
     case kind::fetch:
       return decode_fetch(from);
+    case kind::watch:
+      return decode_watch(from);
     case kind::drain:
       if (from.done()) return message_to_api(drain_message{});
       return errc::corrupt;
@@ -308,6 +342,7 @@ result<message_to_api> decode_to_api(std::string_view datagram) {
     case kind::ready:
     case kind::record:
     case kind::fetched:
+    case kind::changed:
       break;
   }
   return errc::corrupt;
@@ -323,8 +358,11 @@ result<message_to_keeper> decode_to_keeper(std::string_view datagram) {
       return decode_record(from);
     case kind::fetched:
       return decode_fetched(from);
+    case kind::changed:
+      return decode_changed(from);
     case kind::start:
     case kind::fetch:
+    case kind::watch:
     case kind::drain:
     case kind::receipts:
       break;

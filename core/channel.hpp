@@ -3,11 +3,13 @@
 //
 //   keeper → api   start    its settings and its share of the keys; the first message, once
 //                  fetch    the sealed values of one project
+//                  watch    say once when a project's revision is another than this
 //                  drain    finish what is under way, write out, exit 0
 //                  receipts what was delivered to whom, in batches: to be kept
 //   api → keeper   ready    it serves
 //                  record   one sealed value, in answer to a fetch
 //                  fetched  the end of a fetch: what came of it
+//                  changed  a watched project's revision is another, or it is gone
 //
 // No plaintext of a value goes over it in either direction, and the api asks for nothing. The
 // keeper takes every byte from the api as hostile. The grammar stands in channel.cpp.
@@ -61,6 +63,11 @@ struct fetch_message {
   std::uint32_t ask = 0;  // numbers the answers
   project_id project;
 };
+// At most one of a project is outstanding: it ends with its `changed`.
+struct watch_message {
+  project_id project;
+  std::uint64_t revision = 0;
+};
 struct drain_message {};
 // Of a batch. A receipt that is too long for one message is followed by one or more of extent
 // `part` with the rest of its secrets.
@@ -83,19 +90,26 @@ struct fetched_message {
   std::uint32_t records = 0;   // how many were sent before
   std::uint64_t revision = 0;  // of the project, in the same snapshot
 };
+struct changed_message {
+  project_id project;
+};
 
 // Holds keys: sent and forgotten.
 [[nodiscard]] secret_buffer encode_start(start_message const& message);
 [[nodiscard]] std::string encode_message(fetch_message const& message);
+[[nodiscard]] std::string encode_message(watch_message const& message);
 [[nodiscard]] std::string encode_message(drain_message const& message);
 [[nodiscard]] std::string encode_message(ready_message const& message);
 [[nodiscard]] std::string encode_message(record_message const& message);
 [[nodiscard]] std::string encode_message(fetched_message const& message);
 // A batch as messages, none for an empty one.
 [[nodiscard]] std::vector<std::string> encode_batch(std::vector<receipt> const& receipts);
+[[nodiscard]] std::string encode_message(changed_message const& message);
 
-using message_to_api = std::variant<start_message, fetch_message, drain_message, receipts_message>;
-using message_to_keeper = std::variant<ready_message, record_message, fetched_message>;
+using message_to_api =
+    std::variant<start_message, fetch_message, watch_message, drain_message, receipts_message>;
+using message_to_keeper =
+    std::variant<ready_message, record_message, fetched_message, changed_message>;
 
 // errc::corrupt for anything that is not exactly one message of that direction.
 [[nodiscard]] result<message_to_api> decode_to_api(std::string_view datagram);

@@ -71,6 +71,12 @@ inline constexpr std::uint64_t cache_skew_milliseconds_max = 2ull * 60 * 1000;
 // fails after 5 s or more does not reach systemd's limit of five starts in 10 s.
 inline constexpr std::int64_t wait_milliseconds_default = 5000;
 
+// Delivery: a request with ?wait= is held this long at most.
+inline constexpr unsigned wait_seconds_max = 300;
+// What the keeper remembers of what it delivered, to notice older records: 8 bytes each.
+inline constexpr std::size_t delivered_records_max = 262'144;
+inline constexpr std::size_t replaced_records_max = 65'536;
+
 // One message on the socket pair between api and keeper: the largest is one sealed value.
 inline constexpr std::size_t channel_message_bytes_max = 32 * 1024;
 

@@ -282,6 +282,14 @@ generations::pending commit_group::finish() {
   return changes;
 }
 
+std::vector<core::project_id> commit_group::changed_projects() const {
+  std::vector<core::project_id> changed;
+  for (auto const& [id, project] : projects_) {
+    if (project.changed) changed.push_back(id);
+  }
+  return changed;
+}
+
 void commit_group::remember_in(commit_memory& memory) {
   constexpr std::size_t projects_max = 8192;
   constexpr std::size_t secrets_max = 32'768;

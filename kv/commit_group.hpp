@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "core/crypto.hpp"
 #include "core/decide.hpp"
@@ -56,6 +57,9 @@ class commit_group {
   // Adds the counters of every project touched, and the sequence. Call once, after the last apply.
   // Returns what the batch changes, for whoever keeps what was read.
   [[nodiscard]] generations::pending finish();
+
+  // The projects whose revision is another after this group, and those that it deletes.
+  [[nodiscard]] std::vector<core::project_id> changed_projects() const;
 
   [[nodiscard]] rocksdb::WriteBatch& batch() noexcept { return batch_; }
   // About what the batch will have.

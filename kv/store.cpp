@@ -315,6 +315,14 @@ bool store::has_room() const noexcept {
   return room;
 }
 
+void store::watch(core::project_id const& id, std::uint64_t revision) {
+  watches_.add(id);
+  // A change from here on is told by the commit thread; an earlier one is seen here.
+  snapshot const now(*database_);
+  auto const counters = now.counters(parts_.keys, id);
+  if (!counters || counters->revision != revision) watches_.fire({&id, 1});
+}
+
 result<sealed_project> store::sealed_values(core::project_id const& id) const {
   snapshot const now(*database_);
   auto const counters = now.counters(parts_.keys, id);

@@ -16,6 +16,7 @@
 #include "kv/commit_queue.hpp"
 #include "kv/database.hpp"
 #include "kv/generations.hpp"
+#include "kv/watches.hpp"
 
 namespace tacit::kv {
 
@@ -74,6 +75,13 @@ class store final : public core::store {
   // errc::not_found without the project.
   [[nodiscard]] core::result<sealed_project> sealed_values(core::project_id const& id) const;
 
+  // Says once, through take_changed(), that the project's revision is another than this, or that
+  // the project is gone. From any thread; at most one watch of a project at a time.
+  void watch(core::project_id const& id, std::uint64_t revision);
+  // Readable while take_changed() has something to give.
+  [[nodiscard]] int changed_descriptor() const noexcept { return watches_.descriptor(); }
+  [[nodiscard]] std::vector<core::project_id> take_changed() { return watches_.take(); }
+
   // The commit thread's whole life: commits groups until close() was called and all that waited is
   // written. Returns false when a write failed with an unknown outcome: the process must end, for
   // only a restart tells what is on disk. Every change that was submitted is completed either way.
@@ -104,6 +112,7 @@ class store final : public core::store {
   std::uint64_t sequence_ = 0;  // owned by the commit thread
   commit_memory memory_;        // owned by the commit thread
   generations generations_;
+  watches watches_;
   std::atomic<bool> failed_ = false;  // a write had an unknown outcome
   mutable std::atomic<bool> full_ = false;
 

@@ -132,6 +132,7 @@ bool store::write(commit_group& group, std::vector<core::change*> const& changes
       return false;
     }
     generations_.end(changed);
+    if (watches_.any()) watches_.fire(group.changed_projects());
     sequence_ = group.sequence();
     group.remember_in(memory_);
   }

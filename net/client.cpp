@@ -2,6 +2,7 @@
 
 #include <netdb.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -88,8 +89,9 @@ client_failure failure_of(int reason, client_fault otherwise) {
 
 using connection = boost::system::result<descriptor, client_failure>;
 
-connection connect_to(int family, sockaddr const* address, socklen_t bytes) {
-  descriptor opened(socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+// flags: SOCK_NONBLOCK or 0.
+connection connect_to(int family, sockaddr const* address, socklen_t bytes, int flags = 0) {
+  descriptor opened(socket(family, SOCK_STREAM | SOCK_CLOEXEC | flags, 0));
   timeval const limit{client_timeout_seconds, 0};
   if (opened.get() < 0 ||
       setsockopt(opened.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) != 0 ||
@@ -101,14 +103,32 @@ connection connect_to(int family, sockaddr const* address, socklen_t bytes) {
   return opened;
 }
 
-connection open_connection(unix_endpoint const& endpoint) {
+// Whether who listens is one who could have put the socket there, and not somebody to whom a
+// symbolic link leads (SO_PEERCRED: as of listen()).
+bool is_trusted(int fd, std::string const& path) {
+  ucred listener{};
+  socklen_t size = sizeof listener;
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &listener, &size) != 0) return false;
+  if (listener.uid == 0 || listener.uid == geteuid()) return true;
+  std::size_t const slash = path.rfind('/');
+  std::string const folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  struct stat about{};
+  return stat(folder.c_str(), &about) == 0 && about.st_uid == listener.uid;
+}
+
+connection open_connection(unix_endpoint const& endpoint, int flags = 0) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (endpoint.path.size() >= sizeof address.sun_path) {
     return client_failure{client_fault::path_too_long};
   }
   std::memcpy(address.sun_path, endpoint.path.data(), endpoint.path.size());
-  return connect_to(AF_UNIX, reinterpret_cast<sockaddr const*>(&address), sizeof address);
+  connection opened =
+      connect_to(AF_UNIX, reinterpret_cast<sockaddr const*>(&address), sizeof address, flags);
+  if (opened && !is_trusted(opened->get(), endpoint.path)) {
+    return client_failure{client_fault::stranger};
+  }
+  return opened;
 }
 
 connection open_connection(tcp_endpoint const& endpoint) {
@@ -147,6 +167,9 @@ core::secret_buffer make_head(client_request const& request, std::string const& 
       std::string_view(request.token.empty() ? "" : "Authorization: Bearer "),
       request.token,
       std::string_view(request.token.empty() ? "" : "\r\n"),
+      std::string_view(request.if_none_match.empty() ? "" : "If-None-Match: "),
+      request.if_none_match,
+      std::string_view(request.if_none_match.empty() ? "" : "\r\n"),
       std::string_view(sends_body ? "Content-Type: application/json\r\nContent-Length: " : ""),
       std::string_view(sends_body ? length : std::string_view()),
       std::string_view(sends_body ? "\r\n" : ""),
@@ -208,27 +231,50 @@ error_code feed(answer_parser& parser, core::secret_buffer& held) {
   return ec;
 }
 
-std::optional<client_failure> receive_answer(int fd, answer_parser& parser) {
-  core::secret_buffer held(16 * 1024);
-  while (!parser.is_done()) {
-    std::span<char> const room = held.reveal_storage().subspan(held.size());
+// An answer as far as it has arrived.
+class incoming_answer {
+ public:
+  incoming_answer() {
+    parser_.eager(true);
+    parser_.body_limit(client_body_bytes_max);
+  }
+
+  // One receive. Nothing while the answer is not complete.
+  std::optional<client_result> receive(int fd, int flags = 0) {
+    std::span<char> const room = held_.reveal_storage().subspan(held_.size());
     if (room.empty()) return client_failure{client_fault::not_http};
-    ssize_t const count = recv(fd, room.data(), room.size(), 0);
-    if (count < 0 && errno == EINTR) continue;
+    ssize_t const count = recv(fd, room.data(), room.size(), flags);
+    if (count < 0 && errno == EINTR) return std::nullopt;
+    if (count < 0 && errno == EAGAIN && (flags & MSG_DONTWAIT) != 0) return std::nullopt;
     if (count < 0) return failure_of(errno, client_fault::connection_lost);
     error_code ec;
     if (count == 0) {
-      if (!parser.got_some()) return client_failure{client_fault::connection_lost};
-      parser.put_eof(ec);
-      if (!ec && !parser.is_done()) ec = http::error::partial_message;
+      if (!parser_.got_some()) return client_failure{client_fault::connection_lost};
+      parser_.put_eof(ec);
+      if (!ec && !parser_.is_done()) ec = http::error::partial_message;
     } else {
-      held.resize(held.size() + static_cast<std::size_t>(count));
-      ec = feed(parser, held);
+      held_.resize(held_.size() + static_cast<std::size_t>(count));
+      ec = feed(parser_, held_);
     }
     if (ec) return parse_failure(ec);
+    if (!parser_.is_done()) return std::nullopt;
+    return take();
   }
-  return std::nullopt;
-}
+
+ private:
+  client_answer take() {
+    auto& message = parser_.get();
+    client_answer answer;
+    answer.status = message.result_int();
+    answer.request_id = std::string(message["X-Request-Id"]);
+    answer.retry_after = std::string(message["Retry-After"]);
+    answer.body = std::move(message.body().bytes);
+    return answer;
+  }
+
+  answer_parser parser_;
+  core::secret_buffer held_{16 * 1024};
+};
 
 }  // namespace
 
@@ -241,17 +287,38 @@ client_result exchange(client_endpoint const& endpoint, client_request const& re
   if (auto const failed = send_request(opened->get(), head.reveal(), request.body)) {
     return *failed;
   }
-  answer_parser parser;
-  parser.eager(true);
-  parser.body_limit(client_body_bytes_max);
-  if (auto const failed = receive_answer(opened->get(), parser)) return *failed;
-  auto& message = parser.get();
-  client_answer answer;
-  answer.status = message.result_int();
-  answer.request_id = std::string(message["X-Request-Id"]);
-  answer.retry_after = std::string(message["Retry-After"]);
-  answer.body = std::move(message.body().bytes);
-  return answer;
+  incoming_answer incoming;
+  while (true) {
+    if (auto result = incoming.receive(opened->get())) return *std::move(result);
+  }
+}
+
+struct pending_exchange::state {
+  explicit state(net::descriptor opened) : socket(std::move(opened)) {}
+  net::descriptor socket;
+  incoming_answer incoming;
+};
+
+pending_exchange::begun pending_exchange::begin(unix_endpoint const& endpoint,
+                                                client_request const& request) {
+  connection opened = open_connection(endpoint, SOCK_NONBLOCK);
+  if (!opened) return opened.error();
+  core::secret_buffer const head = make_head(request, host_field(endpoint));
+  if (auto const failed = send_request(opened->get(), head.reveal(), request.body)) {
+    return *failed;
+  }
+  return pending_exchange(std::make_unique<state>(std::move(*opened)));
+}
+
+pending_exchange::pending_exchange(std::unique_ptr<state> held) : state_(std::move(held)) {}
+pending_exchange::pending_exchange(pending_exchange&&) noexcept = default;
+pending_exchange& pending_exchange::operator=(pending_exchange&&) noexcept = default;
+pending_exchange::~pending_exchange() = default;
+
+int pending_exchange::descriptor() const noexcept { return state_->socket.get(); }
+
+std::optional<client_result> pending_exchange::advance() {
+  return state_->incoming.receive(state_->socket.get(), MSG_DONTWAIT);
 }
 
 }  // namespace tacit::net

@@ -4,6 +4,8 @@
 
 #include <boost/system/result.hpp>
 #include <cstddef>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -27,9 +29,10 @@ using client_endpoint = std::variant<unix_endpoint, tcp_endpoint>;
 // Views: the caller keeps the texts, and wipes what is secret.
 struct client_request {
   std::string_view method;
-  std::string_view target;  // origin form, already percent-encoded
-  std::string_view token;   // sent as a bearer token; "" sends none
-  std::string_view body;    // JSON; "" sends none
+  std::string_view target;              // origin form, already percent-encoded
+  std::string_view token;               // sent as a bearer token; "" sends none
+  std::string_view body;                // JSON; "" sends none
+  std::string_view if_none_match = {};  // an entity tag with its quotes; "" sends none
 };
 
 struct client_answer {
@@ -41,6 +44,7 @@ struct client_answer {
 
 enum class client_fault {
   path_too_long,   // of a Unix socket: 107 bytes at most
+  stranger,        // who listens there is neither root, nor this user, nor the folder's owner
   no_such_host,    // reason is getaddrinfo's
   cannot_connect,  // reason is errno; nothing was sent
   timed_out,       // the server may have acted or not, as below
@@ -59,5 +63,28 @@ using client_result = boost::system::result<client_answer, client_failure>;
 // Sends no signal (SIGPIPE) and leaves no descriptor open for a later exec.
 [[nodiscard]] client_result exchange(client_endpoint const& endpoint,
                                      client_request const& request);
+
+// The same over a Unix socket for who waits for several things at once: no call blocks, and the
+// caller keeps the time.
+class pending_exchange {
+ public:
+  using begun = boost::system::result<pending_exchange, client_failure>;
+  // Connects and sends. A server that accepts nobody now is cannot_connect with EAGAIN.
+  [[nodiscard]] static begun begin(unix_endpoint const& endpoint, client_request const& request);
+
+  pending_exchange(pending_exchange&&) noexcept;
+  pending_exchange& operator=(pending_exchange&&) noexcept;
+  ~pending_exchange();
+
+  // Readable when advance() has something to do.
+  [[nodiscard]] int descriptor() const noexcept;
+  // Takes what has arrived. Nothing while the answer is not complete; not to be called after it.
+  [[nodiscard]] std::optional<client_result> advance();
+
+ private:
+  struct state;
+  explicit pending_exchange(std::unique_ptr<state> held);
+  std::unique_ptr<state> state_;
+};
 
 }  // namespace tacit::net

@@ -6,11 +6,12 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
+#include <charconv>
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "net/answer.hpp"
-#include "net/delivery_answer.hpp"
 #include "net/framing.hpp"
 #include "net/if_none_match.hpp"
 #include "net/now.hpp"
@@ -28,8 +29,6 @@ namespace {
 
 using stream = asio::local::stream_protocol::socket;
 
-constexpr std::size_t sessions_per_uid_max = 2048;
-constexpr std::size_t strangers_max = 256;  // peers that may read nothing, of all uids
 constexpr std::chrono::seconds stranger_seconds_max{2};
 constexpr std::chrono::seconds session_seconds_max{60};
 constexpr std::chrono::seconds drain_seconds_max{5};
@@ -47,13 +46,37 @@ std::optional<std::string_view> project_of(std::string_view target) {
   return path;
 }
 
-// One answer: its head, and its body in memory for secrets.
+// The seconds of ?wait=SECONDS, none when it is not there. Other parameters are passed over.
+result<std::chrono::seconds> wait_of(std::string_view target) {
+  constexpr std::string_view name = "wait=";
+  std::size_t const mark = target.find('?');
+  std::string_view rest = mark == std::string_view::npos ? "" : target.substr(mark + 1);
+  while (!rest.empty()) {
+    std::string_view const one = rest.substr(0, rest.find('&'));
+    rest.remove_prefix(std::min(rest.size(), one.size() + 1));
+    if (!one.starts_with(name)) continue;
+    std::string_view const text = one.substr(name.size());
+    unsigned seconds = 0;
+    auto const [end, fault] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+    bool const whole = fault == std::errc() && end == text.data() + text.size();
+    if (!whole || seconds > core::limits::wait_seconds_max) return errc::validation;
+    return std::chrono::seconds(seconds);
+  }
+  return std::chrono::seconds(0);
+}
+
+// One answer: its head, and its body in memory for secrets, its own or one that others send too.
 struct delivery_reply {
   std::string head;
-  core::secret_buffer body{0};
+  core::secret_buffer own{0};
+  shared_set shared;
   unsigned status = 0;
   bool keep_alive = true;
   std::optional<core::receipt> receipt{};  // of the values in it: noted once it is sent
+
+  [[nodiscard]] std::string_view body() const noexcept {
+    return shared ? shared->body.reveal() : own.reveal();
+  }
 };
 
 std::string make_request_id(request_head const* head) {
@@ -66,12 +89,16 @@ std::string make_request_id(request_head const* head) {
   return id;
 }
 
-delivery_reply reply_with(answer_head head, core::secret_buffer body) {
-  delivery_reply reply;
+void write_head(delivery_reply& reply, answer_head const& head, std::size_t body_bytes) {
   reply.keep_alive = head.keep_alive;
   reply.status = head.status;
-  append_answer_head(reply.head, head, format_http_date(now_of_day()), body.size());
-  if (head.has_body) reply.body = std::move(body);
+  append_answer_head(reply.head, head, format_http_date(now_of_day()), body_bytes);
+}
+
+delivery_reply reply_with(answer_head const& head, shared_set set) {
+  delivery_reply reply;
+  write_head(reply, head, set ? set->body.size() : 0);
+  reply.shared = std::move(set);
   return reply;
 }
 
@@ -84,9 +111,12 @@ delivery_reply reply_error(answer_head head, errc error) {
   head.status = face.status;
   std::string text;
   append_error_body(text, face, std::nullopt);
-  core::secret_buffer body(text.size());
-  CHECK(body.append(text));
-  return reply_with(head, std::move(body));
+  delivery_reply reply;
+  write_head(reply, head, text.size());
+  if (!head.has_body) return reply;
+  reply.own = core::secret_buffer(text.size());
+  CHECK(reply.own.append(text));
+  return reply;
 }
 
 // What a whole request head asks for, checked in order: the peer, the method and route, the peer's
@@ -103,41 +133,6 @@ result<core::project_id> admit(core::delivery_policy const& policy, core::delive
   return *id;
 }
 
-asio::awaitable<delivery_reply> answer(delivery_parts const& parts, core::delivery_peer const& peer,
-                                       request_head const& request, std::string_view request_id) {
-  answer_head head;
-  head.request_id = request_id;
-  head.keep_alive = request.keep_alive;
-  head.has_body = request.verb != method::head;
-  auto const project = admit(parts.policy, peer, request);
-  if (!project) co_return reply_error(head, project.error());
-  bool const is_conditional = request.if_none_match.has_value();
-  std::string const if_none_match(request.if_none_match.value_or(""));
-
-  auto const set = co_await parts.channel.fetch(*project);
-  if (!set && set.error() == errc::not_found) co_return reply_error(head, errc::not_found);
-  if (!set) co_return reply_error(head, errc::unavailable);
-  head.version = set->revision;
-  if (is_conditional && names_version(if_none_match, set->revision)) {
-    head.status = 304;
-    co_return reply_with(head, core::secret_buffer(0));
-  }
-  auto body = make_delivery_body(parts.keys, parts.policy, *project, *set);
-  if (!body) {
-    parts.log.write(core::severity::error, "a stored value does not open: nothing is delivered",
-                    {{"project", project->text()}, {"request_id", request_id}});
-    head.version.reset();
-    co_return reply_error(head, errc::unavailable);
-  }
-  delivery_reply reply = reply_with(head, std::move(*body));
-  reply.receipt.emplace(core::receipt{*project,
-                                      parts.noted.consumer_of(peer),
-                                      {},
-                                      core::delivery_extent::whole,
-                                      secrets_of(parts.policy, *set)});
-  co_return reply;
-}
-
 delivery_reply refuse(errc why, std::string_view request_id) {
   answer_head head;
   head.request_id = request_id;
@@ -148,10 +143,26 @@ delivery_reply refuse(errc why, std::string_view request_id) {
 asio::awaitable<bool> send(stream& to, delivery_reply const& reply) {
   error_code error;
   std::array<asio::const_buffer, 2> const parts{asio::buffer(reply.head),
-                                                asio::buffer(reply.body.reveal())};
+                                                asio::buffer(reply.body())};
   auto token = asio::redirect_error(asio::use_awaitable, error);
   co_await asio::async_write(to, parts, token);
   co_return !error;
+}
+
+// Reads what there is; nothing at the end. The room for it is there only meanwhile: many sessions
+// wait for long.
+asio::awaitable<std::size_t> read_some(stream& from, std::string& input) {
+  error_code error = asio::error::would_block;
+  std::array<char, 4096> chunk;
+  std::size_t got = 0;
+  while (error == asio::error::would_block) {
+    auto token = asio::redirect_error(asio::use_awaitable, error);
+    co_await from.async_wait(asio::socket_base::wait_read, token);
+    if (!error) got = from.read_some(asio::buffer(chunk), error);
+  }
+  if (error) co_return 0;
+  input.append(chunk.data(), got);
+  co_return got;
 }
 
 // Reads what the peer still sends until it closes or the deadline closes for it, so that it sees
@@ -166,18 +177,48 @@ asio::awaitable<void> linger(stream& with) {
   }
 }
 
+// One who waits, as long as the socket's peer is there.
+struct patience {
+  patience(asio::io_context& context, std::chrono::seconds at_most) : timer(context, at_most) {}
+  asio::steady_timer timer;
+  bool peer_gone = false;
+};
+
+// Wakes when the peer closes its end (or both its directions): nobody is there to be answered. One
+// that has only ended its sending still listens.
+void watch_peer(stream& socket, std::shared_ptr<patience> const& waiting) {
+  socket.async_wait(asio::socket_base::wait_error, [waiting](error_code cancelled) {
+    if (cancelled) return;
+    waiting->peer_gone = true;
+    delivery_feed::wake(waiting->timer);
+  });
+}
+
 }  // namespace
+
+struct delivery::session {
+  asio::io_context& context;
+  stream& socket;
+  core::delivery_peer const& peer;
+  delivery_places::place& held;
+  session_deadline& deadline;
+  std::string_view request_id;
+  delivery_reply reply;
+  bool peer_gone = false;
+};
 
 delivery::delivery(asio::io_context& context, int descriptor, delivery_parts const& parts)
     : context_(context),
       acceptor_(context, asio::local::stream_protocol(), descriptor),
       parts_(parts),
+      feed_(context, parts),
       last_ended_(context) {
   acceptor_.non_blocking(true);
 }
 
 void delivery::stop() {
   stopping_ = true;
+  feed_.stop();
   error_code ignored;
   acceptor_.close(ignored);
 }
@@ -195,12 +236,15 @@ asio::awaitable<void> delivery::run() {
       continue;
     }
     auto const peer = find_peer(accepted.native_handle(), parts_.policy.asks_for_unit());
-    if (!peer || !take_place(*peer)) continue;  // closes it
+    if (!peer) continue;  // closes it
+    accepted.non_blocking(true);
+    auto held = parts_.policy.may_read_any(*peer) ? places_.take_session(peer->uid)
+                                                  : places_.take_stranger();
+    if (!held) continue;
     ++sessions_;
-    asio::co_spawn(context_, serve(std::move(accepted), *peer),
-                   [this, peer = *peer](std::exception_ptr failed) {
+    asio::co_spawn(context_, serve(std::move(accepted), *peer, std::move(held)),
+                   [this](std::exception_ptr failed) {
                      --sessions_;
-                     leave_place(peer);
                      last_ended_.cancel();
                      if (failed) std::rethrow_exception(failed);
                    });
@@ -211,26 +255,6 @@ asio::awaitable<void> delivery::run() {
     auto token = asio::redirect_error(asio::use_awaitable, ignored);
     last_ended_.expires_after(std::chrono::milliseconds(100));
     co_await last_ended_.async_wait(token);
-  }
-}
-
-bool delivery::take_place(core::delivery_peer const& peer) {
-  if (!parts_.policy.may_read_any(peer)) {
-    if (strangers_ >= strangers_max) return false;
-    ++strangers_;
-    return true;
-  }
-  std::size_t& taken = sessions_by_uid_[peer.uid];
-  if (taken >= sessions_per_uid_max) return false;
-  ++taken;
-  return true;
-}
-
-void delivery::leave_place(core::delivery_peer const& peer) {
-  if (!parts_.policy.may_read_any(peer)) {
-    --strangers_;
-  } else if (--sessions_by_uid_[peer.uid] == 0) {
-    sessions_by_uid_.erase(peer.uid);
   }
 }
 
@@ -247,43 +271,108 @@ void delivery::log_answer(core::delivery_peer const& peer, request_head const* h
                     {"request_id", request_id}});
 }
 
-asio::awaitable<void> delivery::serve(stream accepted, core::delivery_peer peer) {
-  // The peer decides, before anything that it sent is looked at.
-  if (!parts_.policy.may_read_any(peer)) {
-    session_deadline const deadline(context_, accepted, stranger_seconds_max);
-    std::string const request_id = make_request_id(nullptr);
-    delivery_reply const reply = refuse(errc::forbidden, request_id);
-    log_answer(peer, nullptr, reply.status, request_id);
-    bool const told = co_await send(accepted, reply);
-    if (told) co_await linger(accepted);
+// A wait is nothing but a delay before an ordinary answer: whatever ended it, the api is asked.
+asio::awaitable<result<shared_set>> delivery::get_or_wait(session& at, core::project_id project,
+                                                          wait_request wanted) {
+  auto set = co_await feed_.get(project);
+  auto const until = std::chrono::steady_clock::now() + wanted.at_most;
+  std::shared_ptr<patience> waiting;
+  while (set && names_version(wanted.if_none_match, (*set)->revision) &&
+         std::chrono::steady_clock::now() < until) {
+    if (stopping_ || !at.held.wait()) co_return errc::unavailable;
+    if (!waiting) {
+      waiting = std::make_shared<patience>(context_, wanted.at_most);
+      watch_peer(at.socket, waiting);
+      at.deadline.set(wanted.at_most + session_seconds_max);
+    }
+    std::uint64_t const revision = (*set)->revision;
+    set = shared_set();  // not kept meanwhile
+    waiting->timer.expires_at(until);
+    if (!waiting->peer_gone) co_await feed_.wait(project, revision, waiting->timer);
+    at.peer_gone = waiting->peer_gone;
+    if (at.peer_gone || stopping_) co_return errc::unavailable;
+    set = co_await feed_.get(project);
+  }
+  if (waiting) {
+    error_code ignored;
+    at.socket.cancel(ignored);
+    at.deadline.set(session_seconds_max);
+  }
+  co_return set;
+}
+
+asio::awaitable<void> delivery::answer(session& at, request_head const& request) {
+  answer_head head;
+  head.request_id = at.request_id;
+  head.keep_alive = request.keep_alive;
+  head.has_body = request.verb != method::head;
+  auto const project = admit(parts_.policy, at.peer, request);
+  auto const wait = wait_of(request.target);
+  if (!project || !wait) {
+    at.reply = reply_error(head, project ? wait.error() : project.error());
     co_return;
   }
-  session_deadline const deadline(context_, accepted, session_seconds_max);
+  bool const is_conditional = request.if_none_match.has_value();
+  // As the request, they are views of the input, which nobody touches before the answer.
+  std::string_view const if_none_match = request.if_none_match.value_or("");
+  wait_request const wanted{if_none_match, is_conditional ? *wait : std::chrono::seconds(0)};
+  auto const set = co_await get_or_wait(at, *project, wanted);
+  if (!set) {
+    bool const absent = set.error() == errc::not_found;
+    at.reply = reply_error(head, absent ? errc::not_found : errc::unavailable);
+    co_return;
+  }
+  head.version = (*set)->revision;
+  bool const unchanged = is_conditional && names_version(if_none_match, (*set)->revision);
+  if (unchanged) head.status = 304;
+  at.reply = reply_with(head, unchanged ? shared_set() : *set);
+  if (unchanged) co_return;
+  at.reply.receipt.emplace(core::receipt{*project,
+                                         parts_.noted.consumer_of(at.peer),
+                                         {},
+                                         core::delivery_extent::whole,
+                                         (*set)->secrets});
+}
+
+// The peer decides, before anything that it sent is looked at.
+asio::awaitable<void> delivery::refuse_stranger(stream& accepted, core::delivery_peer const& peer) {
+  session_deadline const deadline(context_, accepted, stranger_seconds_max);
+  std::string const request_id = make_request_id(nullptr);
+  delivery_reply const reply = refuse(errc::forbidden, request_id);
+  log_answer(peer, nullptr, reply.status, request_id);
+  bool const told = co_await send(accepted, reply);
+  if (told) co_await linger(accepted);
+}
+
+asio::awaitable<void> delivery::serve(stream accepted, core::delivery_peer peer,
+                                      delivery_places::place held) {
+  if (!parts_.policy.may_read_any(peer)) {
+    co_await refuse_stranger(accepted, peer);
+    co_return;
+  }
+  session_deadline deadline(context_, accepted, session_seconds_max);
   std::string input;
-  std::array<char, 4096> chunk;
   bool keep_alive = true;
   while (keep_alive && !stopping_) {
     auto const parsed = parse_request_head(input, request_limits);
     std::optional<request_head> const head = parsed ? *parsed : std::nullopt;
     if (parsed && !head) {
-      error_code error;
-      auto token = asio::redirect_error(asio::use_awaitable, error);
-      std::size_t const got = co_await accepted.async_read_some(asio::buffer(chunk), token);
-      if (error) break;
-      input.append(chunk.data(), got);
+      std::size_t const got = co_await read_some(accepted, input);
+      if (got == 0) break;
       continue;
     }
     std::string const request_id = make_request_id(head ? &*head : nullptr);
-    delivery_reply reply;
+    session at{context_, accepted, peer, held, deadline, request_id, {}};
     if (head) {
-      reply = co_await answer(parts_, peer, *head, request_id);
+      co_await answer(at, *head);
     } else {
-      reply = refuse(parsed.error(), request_id);
+      at.reply = refuse(parsed.error(), request_id);
     }
-    log_answer(peer, head ? &*head : nullptr, reply.status, request_id);
-    bool const sent = co_await send(accepted, reply);
-    if (sent && reply.receipt) parts_.noted.delivered(std::move(*reply.receipt));
-    keep_alive = sent && reply.keep_alive;
+    if (at.peer_gone) break;
+    log_answer(peer, head ? &*head : nullptr, at.reply.status, request_id);
+    bool const sent = co_await send(accepted, at.reply);
+    if (sent && at.reply.receipt) parts_.noted.delivered(std::move(*at.reply.receipt));
+    keep_alive = sent && at.reply.keep_alive;
     if (head) input.erase(0, head->head_bytes);
     if (sent && !keep_alive) co_await linger(accepted);
   }

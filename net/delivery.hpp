@@ -2,6 +2,8 @@
 // credentials, in the keeper's process and on its one thread.
 //
 //   GET /v1/projects/{id}/env    200 with the values, 304, 403 refused, 404 absent, 503 unavailable
+//       ?wait=SECONDS            the same, but what would be 304 now is answered when the project
+//                                has changed, or as it is when the time is up
 //   anything else                400, never 404
 //
 // Refused, absent, unavailable and empty are four different answers. None is ever turned into
@@ -11,27 +13,21 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
-#include <unordered_map>
 
-#include "core/crypto.hpp"
-#include "core/delivery_policy.hpp"
-#include "core/log.hpp"
+#include "net/delivery_feed.hpp"
+#include "net/delivery_places.hpp"
 #include "net/framing.hpp"
-#include "net/keeper_channel.hpp"
-#include "net/receipts.hpp"
 
 namespace tacit::net {
 
-// What the sessions of a delivery share; it outlives them.
-struct delivery_parts {
-  core::keeper_share const& keys;
-  core::delivery_policy const& policy;
-  keeper_channel& channel;
-  receipts& noted;
-  core::log& log;
+// What a request waits for: that the version is no longer one that If-None-Match names.
+struct wait_request {
+  std::string_view if_none_match;
+  std::chrono::seconds at_most{0};
 };
 
 class delivery {
@@ -41,17 +37,21 @@ class delivery {
 
   // Accepts and serves until stop(); returns when the last session has ended.
   boost::asio::awaitable<void> run();
-  // No request is begun any more; what is under way is answered.
+  // No request is begun any more; what is under way is answered, what waits with 503.
   void stop();
 
  private:
   using stream = boost::asio::local::stream_protocol::socket;
 
-  boost::asio::awaitable<void> serve(stream accepted, core::delivery_peer peer);
-  // A session takes one of its uid's places, or one of those for peers that may read nothing: no
-  // user can take them all.
-  [[nodiscard]] bool take_place(core::delivery_peer const& peer);
-  void leave_place(core::delivery_peer const& peer);
+  struct session;  // of a peer that may read something
+
+  boost::asio::awaitable<void> serve(stream accepted, core::delivery_peer peer,
+                                     delivery_places::place held);
+  boost::asio::awaitable<void> refuse_stranger(stream& accepted, core::delivery_peer const& peer);
+  boost::asio::awaitable<void> answer(session& at, request_head const& request);
+  boost::asio::awaitable<core::result<shared_set>> get_or_wait(session& at,
+                                                               core::project_id project,
+                                                               wait_request wanted);
   // `head` is null when none was looked at.
   void log_answer(core::delivery_peer const& peer, request_head const* head, unsigned status,
                   std::string_view request_id) const;
@@ -59,9 +59,9 @@ class delivery {
   boost::asio::io_context& context_;
   boost::asio::local::stream_protocol::acceptor acceptor_;
   delivery_parts parts_;
+  delivery_feed feed_;
+  delivery_places places_;
   std::size_t sessions_ = 0;
-  std::size_t strangers_ = 0;
-  std::unordered_map<std::uint32_t, std::size_t> sessions_by_uid_;
   boost::asio::steady_timer last_ended_;
   bool stopping_ = false;
 };

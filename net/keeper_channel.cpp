@@ -115,10 +115,26 @@ bool keeper_channel::take(core::fetched_message const& fetched) {
   return true;
 }
 
+asio::awaitable<void> keeper_channel::watch(core::project_id project, std::uint64_t revision) {
+  if (!watched_.insert(project).second) co_return;
+  std::string datagram = core::encode_message(core::watch_message{project, revision});
+  // Not sent: the channel is at its end, and so is everybody who waits.
+  [[maybe_unused]] bool const sent = co_await send(std::move(datagram));
+}
+
+bool keeper_channel::take(core::changed_message const& changed) {
+  if (watched_.erase(changed.project) == 0) return false;
+  if (heard_) heard_(changed.project);
+  return true;
+}
+
 bool keeper_channel::take(core::message_to_keeper& message) {
   if (auto* const record = std::get_if<core::record_message>(&message)) return take(*record);
   if (auto const* const fetched = std::get_if<core::fetched_message>(&message)) {
     return take(*fetched);
+  }
+  if (auto const* const changed = std::get_if<core::changed_message>(&message)) {
+    return take(*changed);
   }
   return false;  // ready is said once, before this runs
 }

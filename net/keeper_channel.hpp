@@ -9,8 +9,10 @@
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "core/channel.hpp"
@@ -38,6 +40,14 @@ class keeper_channel {
   [[nodiscard]] bool send_now(std::string_view datagram,
                               std::chrono::milliseconds at_most) noexcept;
 
+  // Has the api say once when the project's revision is another than this. Nothing is sent while
+  // an earlier watch of the project is outstanding.
+  boost::asio::awaitable<void> watch(core::project_id project, std::uint64_t revision);
+  // Who hears it when it does. Only a project that was watched.
+  void when_changed(std::function<void(core::project_id const&)> heard) {
+    heard_ = std::move(heard);
+  }
+
   // Reads answers until the api closes its end or sends what it must not, or close(). The api sees
   // the end of the channel then.
   boost::asio::awaitable<void> run();
@@ -60,6 +70,7 @@ class keeper_channel {
   [[nodiscard]] bool take(core::message_to_keeper& message);
   [[nodiscard]] bool take(core::record_message& record);
   [[nodiscard]] bool take(core::fetched_message const& fetched);
+  [[nodiscard]] bool take(core::changed_message const& changed);
   // False when the channel is gone, or did not take it within the time of an answer.
   boost::asio::awaitable<bool> send(std::string datagram);
   void forget(std::uint32_t number);
@@ -69,6 +80,8 @@ class keeper_channel {
   std::unordered_map<std::uint32_t, ask*> asks_;  // those without their whole answer
   std::size_t gathered_bytes_ = 0;                // of all of them
   std::uint32_t last_ask_ = 0;
+  std::unordered_set<core::project_id> watched_;
+  std::function<void(core::project_id const&)> heard_;
   bool open_ = true;
 };
 

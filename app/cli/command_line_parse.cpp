@@ -7,6 +7,8 @@
 #include "app/cli/commands.hpp"
 #include "app/cli/error.hpp"
 #include "app/cli/output.hpp"
+#include "app/cli/plain_help.hpp"
+#include "app/run/options.hpp"
 #include "app/startup.hpp"
 #include "core/duration.hpp"
 #include "core/limits.hpp"
@@ -29,36 +31,6 @@ std::string limit_fault(std::string const& text) {
 std::string format_fault(std::string const& text) {
   return find_env_format(text) ? "" : "takes one of " + env_format_names();
 }
-
-std::string path_of(CLI::App const& app) {
-  std::string path = app.get_name();
-  for (CLI::App const* up = app.get_parent(); up != nullptr; up = up->get_parent()) {
-    path = up->get_name() + " " + path;
-  }
-  return path;
-}
-
-// Help that says what to type: the whole command, what it needs, and no more than a flag's kind.
-class plain_help : public CLI::Formatter {
- public:
-  plain_help() { column_width(24); }
-
-  std::string make_usage(CLI::App const* app, std::string) const override {
-    std::string line = "\nUsage: " + path_of(*app);
-    for (CLI::Option const* const option : app->get_options()) {
-      if (!option->get_required()) continue;
-      line += " " + option->get_name();
-      if (!option->get_positional()) line += " " + option->get_type_name();
-    }
-    if (!app->get_subcommands(nullptr).empty()) return line + " COMMAND\n";
-    return line + " [OPTIONS]" + (app->get_name() == "run" ? " -- CMD [ARG...]\n" : "\n");
-  }
-
-  std::string make_option_opts(CLI::Option const* option) const override {
-    if (option->get_type_size() == 0 || option->get_positional()) return "";
-    return " " + option->get_type_name() + (option->get_required() ? " (required)" : "");
-  }
-};
 
 // Every command's flags and arguments end in the members; the command that is given sets chosen_.
 class command_line {
@@ -280,8 +252,9 @@ class command_line {
   void add_delivery() {
     run_ = command(&root_, "run", "Start a command with a project's secrets in its environment",
                    "tacit run --project shop -- ./app --port 8080",
-                   [this] { return run_command(delivery_, command_); });
+                   [this] { return run_command(delivery_, run_options_.arguments(command_)); });
     add_keeper(run_);
+    add_run_options();
     CLI::App* const env = command(&root_, "env", "Write a project's secrets to stdout",
                                   "tacit env --project shop --format json > secrets.json\n"
                                   "  eval \"$(tacit env --project shop --format shell)\"",
@@ -305,6 +278,27 @@ class command_line {
         "tacit deliveries --project shop", [given = &id_] { return list_deliveries(*given); });
     add_project(deliveries, id_.id);
     add_api_flags(deliveries, id_.api);
+  }
+
+  void add_run_options() {
+    auto const add = [this](char const* flag, std::optional<std::string>& to, char const* text,
+                            char const* kind, std::string (*fault)(std::string const&)) {
+      run_->add_option(flag, to, text)->type_name(kind)->check(fault);
+    };
+    run_options& of = run_options_;
+    add("--only", of.only, "Deliver these secrets alone", "KEY,KEY", names_fault);
+    add("--require", of.required,
+        "Do not start without these (nor without those in the file tacit.required)", "KEY,KEY",
+        names_fault);
+    run_->add_flag("--pristine", of.pristine, "Start from an empty environment");
+    run_->add_flag("--mask", of.mask, "Replace delivered values in the output by ***");
+    add("--on-change", of.on_change, "none, restart, or signal:NAME, as signal:HUP", "WHAT",
+        change_fault);
+    add("--debounce", of.debounce, "Act when nothing has changed for so long (2s)", "TIME",
+        duration_fault);
+    add("--stop-signal", of.stop_signal, "Ends the command for a restart (TERM)", "NAME",
+        signal_fault);
+    add("--stop-timeout", of.stop_timeout, "Then it is killed (10s)", "TIME", duration_fault);
   }
 
   void add_keeper(CLI::App* to) {
@@ -428,6 +422,7 @@ class command_line {
   delivery_arguments delivery_;
   env_arguments env_;
   std::string format_;
+  run_options run_options_;
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <csignal>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -68,8 +69,23 @@ int remove_secret(secret_arguments const& arguments);
 
 int list_deliveries(id_arguments const& arguments);
 
-// Returns only when the command could not be started (126, 127).
-int run_command(delivery_arguments const& from, std::vector<std::string> const& command);
+enum class change_action { none, restart, signal };
+// What `run` is given beside the project.
+struct run_arguments {
+  std::vector<std::string> command;
+  change_action action = change_action::none;
+  int change_signal = 0;  // when the action is a signal
+  std::chrono::milliseconds debounce{2000};
+  int stop_signal = SIGTERM;
+  std::chrono::milliseconds stop_timeout{10'000};
+  std::optional<std::vector<std::string>> only;
+  std::vector<std::string> required;
+  bool pristine = false;
+  bool mask = false;
+};
+// Becomes the command when nothing is to be watched over; else returns its exit status, or ends
+// with its signal. Throws cli_error (126, 127) when it could not be started.
+int run_command(delivery_arguments const& from, run_arguments const& how);
 
 struct env_arguments {
   env_format format = env_format::json;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <functional>
 
 #include "app/cli/error.hpp"
 #include "app/cli/output.hpp"
@@ -257,6 +258,25 @@ std::string shown_age(milliseconds age) {
   return std::to_string(seconds / 3600) + " h";
 }
 
+// A question under way whose answer is kept, or ends what is kept.
+class caching_pending : public pending_delivery {
+ public:
+  using heard = std::function<void(outcome const&)>;
+  caching_pending(std::unique_ptr<pending_delivery> asked, heard on_answer)
+      : asked_(std::move(asked)), heard_(std::move(on_answer)) {}
+
+  int descriptor() const noexcept override { return asked_->descriptor(); }
+  std::optional<outcome> advance() override {
+    auto answer = asked_->advance();
+    if (answer) heard_(*answer);
+    return answer;
+  }
+
+ private:
+  std::unique_ptr<pending_delivery> asked_;
+  heard heard_;
+};
+
 class caching_source : public delivery_source {
  public:
   caching_source(std::unique_ptr<delivery_source> asked, std::string project, delivery_cache cache)
@@ -281,9 +301,28 @@ class caching_source : public delivery_source {
     return answer;
   }
 
+  // What follows a running command never comes from the cache: that is for a start.
+  begun ask_for_change(std::int64_t revision, std::chrono::seconds at_most) override {
+    auto under_way = asked_->ask_for_change(revision, at_most);
+    if (!under_way) return under_way;
+    return std::make_unique<caching_pending>(
+        *std::move(under_way), [this](pending_delivery::outcome const& answer) { note(answer); });
+  }
+
   std::string origin() const override { return asked_->origin(); }
 
  private:
+  void note(pending_delivery::outcome const& answer) {
+    if (!answer) {
+      auto const fault = answer.error().fault;
+      if (fault == delivery_fault::refused || fault == delivery_fault::absent) {
+        cache_.remove(project_);
+      }
+    } else if (auto const* const set = std::get_if<delivered>(&*answer)) {
+      cache_.keep({project_, asked_->origin()}, set->body.reveal());
+    }
+  }
+
   delivery_answer find_instead(undelivered why) const {
     auto kept = cache_.find({project_, asked_->origin()});
     if (auto* const found = std::get_if<delivery_cache::found>(&kept)) {

@@ -4,8 +4,11 @@
 #pragma once
 
 #include <boost/system/result.hpp>
+#include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "app/cli/commands.hpp"
@@ -30,6 +33,23 @@ struct undelivered {
 
 using delivery_answer = boost::system::result<delivered, undelivered>;
 
+// A question that is under way, for who waits for several things at once.
+class pending_delivery {
+ public:
+  pending_delivery() = default;
+  pending_delivery(pending_delivery const&) = delete;
+  pending_delivery& operator=(pending_delivery const&) = delete;
+  virtual ~pending_delivery() = default;
+
+  // Readable when advance() has something to do.
+  [[nodiscard]] virtual int descriptor() const noexcept = 0;
+  // Takes what has arrived, without blocking. Nothing while the answer is not complete; then it is
+  // called no more. A set that is the one that was named is `unchanged`.
+  struct unchanged {};
+  using outcome = boost::system::result<std::variant<unchanged, delivered>, undelivered>;
+  [[nodiscard]] virtual std::optional<outcome> advance() = 0;
+};
+
 // One project at one server. For one thread.
 class delivery_source {
  public:
@@ -40,6 +60,11 @@ class delivery_source {
 
   // Asks once; blocks for net::client_timeout_seconds at most for each step.
   [[nodiscard]] virtual delivery_answer ask() = 0;
+  // Asks for a set of another revision than this, which the server may hold for so long. Does not
+  // block. What fails at once is an error.
+  using begun = boost::system::result<std::unique_ptr<pending_delivery>, undelivered>;
+  [[nodiscard]] virtual begun ask_for_change(std::int64_t revision,
+                                             std::chrono::seconds at_most) = 0;
   // Which server this asks: another text for another one. A copy that is kept is bound to it.
   [[nodiscard]] virtual std::string origin() const = 0;
 };

@@ -157,6 +157,9 @@ std::string explain_failure(net::client_failure const& failure, api_address cons
       return "the path " + address.shown +
              " is too long for a socket (107 bytes at most): "
              "give the server a folder with a shorter one";
+    case net::client_fault::stranger:
+      return "another user than the folder's owner listens on " + address.shown +
+             ": nothing was sent; see who put it there";
     case net::client_fault::no_such_host:
       return "TACIT_URL: cannot find the host of " + address.shown + ": " +
              gai_strerror(failure.reason);

@@ -36,6 +36,8 @@ std::string reason_of(net::client_failure const& failure) {
       return std::strerror(failure.reason);
     case net::client_fault::path_too_long:
       return "the path is too long for a socket";
+    case net::client_fault::stranger:
+      return "another user than the folder's owner listens there";
     case net::client_fault::timed_out:
       return "no answer in time";
     case net::client_fault::not_http:
@@ -48,6 +50,7 @@ std::string reason_of(net::client_failure const& failure) {
 
 bool may_pass(net::client_failure const& failure) {
   return failure.fault != net::client_fault::path_too_long &&
+         failure.fault != net::client_fault::stranger &&
          failure.fault != net::client_fault::not_http &&
          failure.fault != net::client_fault::too_large;
 }
@@ -65,28 +68,82 @@ std::string code_of(net::client_answer const& answer) {
   return document ? std::string(document->root()["error"]["code"].text()) : "";
 }
 
+undelivered unreached(std::string const& tried, bool may_come) {
+  return {may_come ? delivery_fault::unavailable : delivery_fault::not_understood,
+          "unavailable: cannot reach the keeper (" + tried + ")", 0,
+          "is the server running? Name its folder with --data DIR or TACIT_DATA_DIR (a data_dir "
+          "set in a settings file must be given so too), or the socket's with --run-dir DIR or "
+          "TACIT_RUN_DIR"};
+}
+
+std::string target_of(std::string const& project) {
+  return "/v1/projects/" + encode_path_part(project) + "/env";
+}
+
+delivery_answer read_answer(net::client_answer answer, std::string const& project,
+                            std::string const& socket) {
+  if (answer.status == 200) {
+    auto set = read_delivered(std::move(answer.body), project);
+    if (set) return *std::move(set);
+    return undelivered{delivery_fault::not_understood,
+                       "unavailable: the keeper's answer was not understood"};
+  }
+  std::string const code = code_of(answer);
+  if (answer.status == 403 && code == "FORBIDDEN") {
+    return undelivered{
+        delivery_fault::refused,
+        "refused: " + this_user() + " may not read project " + project + " at " + socket, 0,
+        "a [[delivery.allow]] entry in the server's settings allows it"};
+  }
+  if (answer.status == 404 && code == "NOT_FOUND") {
+    return undelivered{delivery_fault::absent, "no such project: " + project + " at " + socket, 0,
+                       "see what there is with: tacit project list"};
+  }
+  if (answer.status == 503) {
+    unsigned const seconds = seconds_of(answer.retry_after);
+    return undelivered{
+        delivery_fault::unavailable,
+        "unavailable: the keeper at " + socket + " cannot read values now", seconds,
+        "try again " + (seconds == 0 ? "later" : "in " + std::to_string(seconds) + " s")};
+  }
+  return undelivered{delivery_fault::not_understood, "unavailable: unexpected answer (status " +
+                                                         std::to_string(answer.status) + ") from " +
+                                                         socket};
+}
+
 class keeper_source : public delivery_source {
  public:
   keeper_source(std::string project, std::vector<std::string> sockets)
       : project_(std::move(project)), sockets_(std::move(sockets)) {}
 
   delivery_answer ask() override {
-    std::string const target = "/v1/projects/" + encode_path_part(project_) + "/env";
+    std::string const target = target_of(project_);
     std::string tried;
     bool passes = true;
     for (std::string const& socket : sockets_) {
       net::client_result got = net::exchange(net::unix_endpoint{socket}, {"GET", target, "", ""});
-      if (got) return read_answer(*std::move(got), socket);
+      if (got) return read_answer(*std::move(got), project_, socket);
       tried += (tried.empty() ? "" : "; ") + socket + ": " + reason_of(got.error());
       passes = may_pass(got.error());
       if (!leads_on(got.error())) break;
     }
-    return undelivered{
-        passes ? delivery_fault::unavailable : delivery_fault::not_understood,
-        "unavailable: cannot reach the keeper (" + tried + ")", 0,
-        "is the server running? Name its folder with --data DIR or TACIT_DATA_DIR (a data_dir set "
-        "in a settings file must be given so too), or the socket's with --run-dir DIR or "
-        "TACIT_RUN_DIR"};
+    return unreached(tried, passes);
+  }
+
+  begun ask_for_change(std::int64_t revision, std::chrono::seconds at_most) override {
+    std::string const target = target_of(project_) + "?wait=" + std::to_string(at_most.count());
+    std::string const tag = "\"" + std::to_string(revision) + "\"";
+    std::string tried;
+    bool passes = true;
+    for (std::string const& socket : sockets_) {
+      auto began =
+          net::pending_exchange::begin(net::unix_endpoint{socket}, {"GET", target, "", "", tag});
+      if (began) return std::make_unique<pending>(project_, socket, *std::move(began));
+      tried += (tried.empty() ? "" : "; ") + socket + ": " + reason_of(began.error());
+      passes = may_pass(began.error());
+      if (!leads_on(began.error())) break;
+    }
+    return unreached(tried, passes);
   }
 
   std::string origin() const override {
@@ -98,35 +155,32 @@ class keeper_source : public delivery_source {
   }
 
  private:
-  delivery_answer read_answer(net::client_answer answer, std::string const& socket) const {
-    if (answer.status == 200) {
-      auto set = read_delivered(std::move(answer.body), project_);
-      if (set) return *std::move(set);
-      return undelivered{delivery_fault::not_understood,
-                         "unavailable: the keeper's answer was not understood"};
+  class pending : public pending_delivery {
+   public:
+    pending(std::string project, std::string socket, net::pending_exchange exchange)
+        : project_(std::move(project)),
+          socket_(std::move(socket)),
+          exchange_(std::move(exchange)) {}
+
+    int descriptor() const noexcept override { return exchange_.descriptor(); }
+
+    std::optional<outcome> advance() override {
+      auto got = exchange_.advance();
+      if (!got) return std::nullopt;
+      if (!*got) {
+        return unreached(socket_ + ": " + reason_of(got->error()), may_pass(got->error()));
+      }
+      if ((*got)->status == 304) return unchanged{};
+      delivery_answer answer = read_answer(**std::move(got), project_, socket_);
+      if (!answer) return answer.error();
+      return *std::move(answer);
     }
-    std::string const code = code_of(answer);
-    if (answer.status == 403 && code == "FORBIDDEN") {
-      return undelivered{
-          delivery_fault::refused,
-          "refused: " + this_user() + " may not read project " + project_ + " at " + socket, 0,
-          "a [[delivery.allow]] entry in the server's settings allows it"};
-    }
-    if (answer.status == 404 && code == "NOT_FOUND") {
-      return undelivered{delivery_fault::absent, "no such project: " + project_ + " at " + socket,
-                         0, "see what there is with: tacit project list"};
-    }
-    if (answer.status == 503) {
-      unsigned const seconds = seconds_of(answer.retry_after);
-      return undelivered{
-          delivery_fault::unavailable,
-          "unavailable: the keeper at " + socket + " cannot read values now", seconds,
-          "try again " + (seconds == 0 ? "later" : "in " + std::to_string(seconds) + " s")};
-    }
-    return undelivered{delivery_fault::not_understood, "unavailable: unexpected answer (status " +
-                                                           std::to_string(answer.status) +
-                                                           ") from " + socket};
-  }
+
+   private:
+    std::string project_;
+    std::string socket_;
+    net::pending_exchange exchange_;
+  };
 
   std::string project_;
   std::vector<std::string> sockets_;

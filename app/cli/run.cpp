@@ -6,8 +6,12 @@
 #include <cstring>
 
 #include "app/cli/delivery.hpp"
+#include "app/cli/delivery_source.hpp"
 #include "app/cli/error.hpp"
 #include "app/cli/output.hpp"
+#include "app/run/command_process.hpp"
+#include "app/run/selection.hpp"
+#include "app/run/supervisor.hpp"
 #include "core/check.hpp"
 
 namespace tacit::app {
@@ -40,10 +44,9 @@ child_environment make_child_environment(char** own, delivered const& values) {
   return made;
 }
 
-int run_command(delivery_arguments const& from, std::vector<std::string> const& command) {
-  prctl(PR_SET_DUMPABLE, 0);  // until the exec: a value is never in a core file
-  child_environment child =
-      make_child_environment(environ, fetch_values(from, read_surroundings()));
+namespace {
+
+[[noreturn]] void become(child_environment child, std::vector<std::string> const& command) {
   std::vector<char*> arguments;
   for (std::string const& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
@@ -53,6 +56,33 @@ int run_command(delivery_arguments const& from, std::vector<std::string> const& 
   environ = nullptr;
   throw cli_error(reason == ENOENT ? exit_not_found : exit_not_executable,
                   "cannot run " + shown(command.front()) + ": " + std::strerror(reason));
+}
+
+void require_all(std::vector<std::string> const& missing, std::string const& project) {
+  if (missing.empty()) return;
+  std::string list;
+  for (std::string const& name : missing) list += (list.empty() ? "" : ", ") + name;
+  throw cli_error(exit_failed, "not started: project " + project + " does not deliver " + list +
+                                   ", which --require or the file tacit.required asks for; see "
+                                   "what it has with: tacit secret list --project " +
+                                   project);
+}
+
+}  // namespace
+
+int run_command(delivery_arguments const& from, run_arguments const& how) {
+  prctl(PR_SET_DUMPABLE, 0);  // until the exec: a value is never in a core file
+  selection wanted{how.only, how.required};
+  add_required_file(wanted);
+  surroundings const around = read_surroundings();
+  delivered set = fetch_values(from, around);
+  require_all(narrow(set, wanted), from.project);
+  bool const follows = how.action != change_action::none;
+  if (!follows && !how.mask) {
+    become(make_child_environment(how.pristine ? nullptr : environ, set), how.command);
+  }
+  auto source = follows ? open_delivery_source(from, around) : nullptr;
+  return end_as(supervise(how, wanted, std::move(set), std::move(source)));
 }
 
 }  // namespace tacit::app

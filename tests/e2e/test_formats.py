@@ -66,7 +66,8 @@ def from_node(expression, file):
 
 
 def with_npm_dotenv(file):
-    assert os.path.isdir(os.path.join(NPM, "dotenv")), "./dev test installs the npm package dotenv"
+    if not os.path.isdir(os.path.join(NPM, "dotenv")):
+        pytest.skip("./dev test installs the npm package dotenv, when npm answers")
     return from_node("require('dotenv').config({path: process.argv[1], processEnv: {}}).parsed",
                      file)
 

@@ -37,6 +37,8 @@ fetch_message sample_fetch() { return {0x01020304, test::project("trading-bot")}
 record_message sample_record() {
   return {0x01020304, test::secret("API_KEY"), 0x1122334455667788, 42, "sealed bytes"};
 }
+watch_message sample_watch() { return {test::project("trading-bot"), 1ull << 62}; }
+changed_message sample_changed() { return {test::project("trading-bot")}; }
 fetched_message sample_fetched() { return {0x01020304, fetch_outcome::found, 7, 1ull << 63}; }
 
 std::vector<delivered_secret> many_secrets(std::size_t count) {
@@ -125,6 +127,14 @@ BOOST_AUTO_TEST_CASE(the_other_messages_come_over_as_they_were) {
   BOOST_TEST(
       std::holds_alternative<ready_message>(*decode_to_keeper(encode_message(ready_message{}))));
 
+  auto const watch = decode_to_api(encode_message(sample_watch()));
+  BOOST_REQUIRE(watch.has_value());
+  BOOST_TEST(std::get<watch_message>(*watch).project.text() == "trading-bot");
+  BOOST_TEST(std::get<watch_message>(*watch).revision == 1ull << 62);
+  auto const changed = decode_to_keeper(encode_message(sample_changed()));
+  BOOST_REQUIRE(changed.has_value());
+  BOOST_TEST(std::get<changed_message>(*changed).project.text() == "trading-bot");
+
   auto const record = decode_to_keeper(encode_message(sample_record()));
   BOOST_REQUIRE(record.has_value());
   auto const& got = std::get<record_message>(*record);
@@ -204,8 +214,9 @@ BOOST_AUTO_TEST_CASE(secrets_of_a_receipt_out_of_order_are_refused) {
 
 BOOST_AUTO_TEST_CASE(a_cut_or_longer_message_is_refused) {
   secret_buffer const start = encode_start(sample_start());
-  for (std::string const& whole : {std::string(start.reveal()), encode_message(sample_fetch()),
-                                   encode_message(drain_message{}), sample_batch()}) {
+  for (std::string const& whole :
+       {std::string(start.reveal()), encode_message(sample_fetch()), encode_message(sample_watch()),
+        encode_message(drain_message{}), sample_batch()}) {
     BOOST_TEST(!refused_by_api(whole));
     for (std::size_t bytes = 0; bytes < whole.size(); ++bytes) {
       bool const empty_batch = whole == sample_batch() && bytes == 2;  // of no receipts
@@ -215,7 +226,8 @@ BOOST_AUTO_TEST_CASE(a_cut_or_longer_message_is_refused) {
     BOOST_TEST(refused_by_api(whole + whole));
   }
   for (std::string const& whole :
-       {encode_message(sample_fetched()), encode_message(ready_message{})}) {
+       {encode_message(sample_fetched()), encode_message(sample_changed()),
+        encode_message(ready_message{})}) {
     BOOST_TEST(!refused_by_keeper(whole));
     for (std::size_t bytes = 0; bytes < whole.size(); ++bytes) {
       BOOST_TEST(refused_by_keeper(whole.substr(0, bytes)));
@@ -238,6 +250,8 @@ BOOST_AUTO_TEST_CASE(a_message_of_the_other_direction_or_of_no_kind_is_refused) 
   BOOST_TEST(refused_by_api(encode_message(ready_message{})));
   BOOST_TEST(refused_by_api(encode_message(sample_record())));
   BOOST_TEST(refused_by_api(encode_message(sample_fetched())));
+  BOOST_TEST(refused_by_api(encode_message(sample_changed())));
+  BOOST_TEST(refused_by_keeper(encode_message(sample_watch())));
   for (unsigned kind = 0; kind < 256; ++kind) {
     for (std::string rest : {encode_message(sample_fetch()), encode_message(sample_record()),
                              encode_message(sample_fetched()), std::string(1, '\0')}) {

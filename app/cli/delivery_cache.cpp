@@ -294,7 +294,7 @@ class caching_source : public delivery_source {
         cache_.remove(project_);
         return answer;
       case delivery_fault::unavailable:
-        return find_instead(std::move(answer.error()));
+        return find_instead(answer.error());
       case delivery_fault::not_understood:
         break;
     }

@@ -96,7 +96,8 @@ class generator {
   }
 
   void change(std::string& input) {
-    constexpr std::string_view telling("\0\xFF\x7F\x80 \t\r\n:/,\"\\{}[]=09aA", 24);
+    using namespace std::string_view_literals;
+    constexpr std::string_view telling = "\0\xFF\x7F\x80 \t\r\n:/,\"\\{}[]=09aA"sv;
     std::size_t const at = below(input.size() + 1);
     switch (below(6)) {
       case 0:

@@ -160,8 +160,8 @@ std::vector<sample> take_samples(subject const& one, block const& in, std::mt199
     CHECK(refused);
     if (i >= samples_of_a_block) taken.push_back({end - begin, is_last});  // warm by then
   }
-  std::stable_sort(taken.begin(), taken.end(),
-                   [](sample const& a, sample const& b) { return a.cycles < b.cycles; });
+  std::sort(taken.begin(), taken.end(),
+            [](sample const& a, sample const& b) { return a.cycles < b.cycles; });
   return taken;
 }
 

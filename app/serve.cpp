@@ -248,7 +248,7 @@ int run_serve(settings const& configured) {
     log->write(core::severity::info, "made a new root key: keep a copy of it in a safe place",
                {{"file", std::string_view(configured.key_file)}});
   }
-    if (user) give_store_folder(configured, user->uid, user->gid);
+  if (user) give_store_folder(configured, user->uid, user->gid);
   keeper_sockets sockets{open_unix_listener(keeper_socket_path(configured), 0666),
                          open_unix_listener(credentials_socket_path(configured), 0666)};
   auto const keys = share_keys(std::move(root.key), api, to_api);

@@ -76,10 +76,10 @@ using environment = std::map<std::string, std::string, std::less<>>;
 // passes its own.
 struct surroundings {
   environment variables;
-  bool root = false;   // the effective user is root
-  unsigned cores = 1;  // that the process may run on
+  bool root = false;              // the effective user is root
+  unsigned cores = 1;             // that the process may run on
   unsigned memory_megabytes = 8;  // that the process may use
-  std::string home;    // $HOME, else what the user database says; "" when neither does
+  std::string home;               // $HOME, else what the user database says; "" when neither does
   std::string system_config = "/etc/tacit/tacit.toml";  // read when it exists and can be read
   std::function<std::optional<std::uint32_t>(std::string const&)> find_user;   // name to uid
   std::function<std::optional<std::uint32_t>(std::string const&)> find_group;  // name to gid

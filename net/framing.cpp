@@ -299,7 +299,9 @@ result<std::optional<request_head>> head_memory::parse(std::string_view bytes,
     if (core::equal_in_constant_time(tag, tag_)) return std::optional(recall(bytes));
   }
   auto parsed = parse_request_head(bytes, limits);
-  if (parsed && *parsed) remember(bytes, **parsed, key);
+  if (!parsed) return parsed;
+  std::optional<request_head> const& complete = *parsed;
+  if (complete) remember(bytes, *complete, key);
   return parsed;
 }
 
@@ -333,7 +335,7 @@ request_head head_memory::recall(std::string_view bytes) const {
                        : std::nullopt;
   };
   request_head head = shape_;
-  head.target = *find(texts_[0]);
+  head.target = find(texts_[0]).value_or("");
   head.authorization = find(texts_[1]);
   head.content_type = find(texts_[2]);
   head.if_none_match = find(texts_[3]);

@@ -89,6 +89,7 @@ void ready_socket::cancel() noexcept {
 }
 
 void ready_socket::resume(bool worth_trying) {
+  if (!waiter_) return;
   auto resumed = std::move(*waiter_);
   waiter_.reset();
   std::move(resumed)(worth_trying);
@@ -118,7 +119,7 @@ void socket_set::take_events() {
     if ((one.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) socket.ends_ = true;
     if ((one.events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) socket.writable_ = true;
     // A session ends its own socket only, of which this was the one event.
-    if (socket.waiter_ && socket.is_ready(socket.waits_for_)) socket.resume(true);
+    if (socket.is_ready(socket.waits_for_)) socket.resume(true);
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include "app/run/selection.hpp"
 #include "app/run/signal_name.hpp"
+#include "core/check.hpp"
 #include "core/duration.hpp"
 
 namespace tacit::app {
@@ -38,21 +39,32 @@ std::string names_fault(std::string const& text) {
   return parse_names(text) ? "" : "takes names of secrets with commas between, as DB_URL,API_KEY";
 }
 
+namespace {
+
+// What the command line has looked at already.
+template <typename T>
+T checked(std::optional<T> value) {
+  CHECK(value.has_value());
+  return *std::move(value);
+}
+
+}  // namespace
+
 run_arguments run_options::arguments(std::vector<std::string> command) const {
   run_arguments how;
   how.command = std::move(command);
   how.pristine = pristine;
   how.mask = mask;
   if (only) how.only = parse_names(*only);
-  if (required) how.required = parse_names(*required).value();
+  if (required) how.required = checked(parse_names(*required));
   if (on_change == "restart") how.action = change_action::restart;
   if (on_change && on_change->starts_with(signal_prefix)) {
     how.action = change_action::signal;
-    how.change_signal = parse_signal(on_change->substr(signal_prefix.size())).value();
+    how.change_signal = checked(parse_signal(on_change->substr(signal_prefix.size())));
   }
-  if (debounce) how.debounce = core::parse_duration(*debounce).value();
-  if (stop_signal) how.stop_signal = parse_signal(*stop_signal).value();
-  if (stop_timeout) how.stop_timeout = core::parse_duration(*stop_timeout).value();
+  if (debounce) how.debounce = checked(core::parse_duration(*debounce));
+  if (stop_signal) how.stop_signal = checked(parse_signal(*stop_signal));
+  if (stop_timeout) how.stop_timeout = checked(core::parse_duration(*stop_timeout));
   return how;
 }
 

@@ -21,6 +21,7 @@
 #include "app/run/output_filter.hpp"
 #include "app/run/quiet_time.hpp"
 #include "app/run/signal_name.hpp"
+#include "core/check.hpp"
 #include "core/crypto.hpp"
 
 namespace tacit::app {
@@ -131,11 +132,16 @@ class supervisor {
     return made;
   }
 
+  prepared_set& next() {
+    CHECK(next_.has_value());
+    return *next_;
+  }
+
   // --- the command ---
 
   void start() {
     filters_.clear();
-    command_start starting{how_.command, next_->environment->entries, signals_before_};
+    command_start starting{how_.command, next().environment->entries, signals_before_};
     starting.own_group = !has_terminal_;
     starting.ignores_children = ignores_children_;
     std::array<descriptor, 2> pipes;
@@ -148,7 +154,7 @@ class supervisor {
     }
     pid_ = start_command(starting);
     phase_ = phase::running;
-    running_mark_ = next_->mark;
+    running_mark_ = next().mark;
     next_.reset();
     told_.clear();
   }
@@ -160,7 +166,7 @@ class supervisor {
       throw cli_error(exit_failed, "cannot make a pipe for the command's output");
     }
     filters_.push_back(std::make_unique<output_filter>(
-        descriptor(ends[0]), out, values_in(*next_->environment), next_->environment));
+        descriptor(ends[0]), out, values_in(*next().environment), next().environment));
     return descriptor(ends[1]);
   }
 
@@ -188,7 +194,8 @@ class supervisor {
     std::vector<pollfd> waiting{{signals_.number(), POLLIN, 0},
                                 {follower_ ? follower_->descriptor() : -1, POLLIN, 0}};
     if (follower_) wake = follower_->wake_at();
-    if (phase_ == phase::running && quiet_.due()) wake = std::min(wake, *quiet_.due());
+    auto const due = quiet_.due();
+    if (phase_ == phase::running && due) wake = std::min(wake, *due);
     if (phase_ == phase::stopping) {
       wake = std::min(wake, pid_ > 0 ? kill_at_ : clock::now() + leftover_look);
     }
@@ -262,7 +269,7 @@ class supervisor {
       return;
     }
     pass_on(how_.change_signal);
-    running_mark_ = next_->mark;
+    running_mark_ = next().mark;
     next_.reset();
   }
 

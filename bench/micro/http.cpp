@@ -103,14 +103,16 @@ void serve_request(benchmark::State& state, store_on_disk& disk, std::string con
   no_port port;
   net::service_parts const parts{disk.store(),          disk.limiter(),
                                  disk.share(),          disk.log(),
-                                 net::framing_limits(), core::limits::last_four_min_length_default};
+                                 net::framing_limits(), core::limits::last_four_min_length_default,
+                                 std::size_t{1} << 20};
   net::service service(parts, port);
   net::peer const from;
   net::remembered_key memory;
+  net::head_memory last_head;
   std::string out;
   for (auto _ : state) {
     out.clear();
-    auto const parsed = net::parse_request_head(bytes, service.framing());
+    auto const parsed = service.parse_head(last_head, bytes);
     auto const head = parsed ? *parsed : std::nullopt;
     if (!head) {
       state.SkipWithError("does not parse");

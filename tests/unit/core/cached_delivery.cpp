@@ -18,7 +18,7 @@ cache_key key_of(unsigned char first, std::string_view machine_id) {
 
 constexpr cache_place here{"shop", "keeper.sock\n/run/tacit/keeper.sock"};
 
-BOOST_AUTO_TEST_SUITE(cached_delivery_, *boost::unit_test::fixture(&init_crypto))
+BOOST_AUTO_TEST_SUITE(cached_deliveries, *boost::unit_test::fixture(&init_crypto))
 
 BOOST_AUTO_TEST_CASE(what_was_sealed_opens_with_its_time) {
   for (std::string const& body :

@@ -260,6 +260,7 @@ task<bool> serve_last_input(worker& at, connection& one, peer const& from, held_
   if (got.state != io_state::done) co_return false;
   std::string_view const input(first.data(), got.bytes);
   [[maybe_unused]] bool const goes_on = co_await serve_input(at, one, from, held, input);
+  core::wipe(first.data(), input.size());
   co_return true;
 }
 

@@ -116,7 +116,8 @@ def test_the_owner_has_no_api_key_id(server):
 
 
 def test_a_refused_key_has_no_id(server):
-    for i, key in enumerate(("nonsense", server.key[:-1] + "x")):
+    other = "x" if server.key[-1] != "x" else "y"
+    for i, key in enumerate(("nonsense", server.key[:-1] + other)):
         ask(server, request("GET", "/api/v1/user/me", [("X-Request-Id", "bad-%d" % i)], key=key))
         assert line_of(server, "bad-%d" % i)["api_key_id"] == ""
 

@@ -38,6 +38,16 @@ std::string listen_fault(std::string const& text) {
   return "must be ADDRESS:PORT, as 127.0.0.1:8787 or [::1]:8787 (port 0 takes a free one)";
 }
 
+bool is_loopback(std::string const& listen) {
+  std::string const host = listen.substr(0, listen.rfind(':'));
+  in_addr v4{};
+  in6_addr v6{};
+  if (inet_pton(AF_INET, host.c_str(), &v4) == 1) return ntohl(v4.s_addr) >> 24 == IN_LOOPBACKNET;
+  bool const bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  return bracketed && inet_pton(AF_INET6, host.substr(1, host.size() - 2).c_str(), &v6) == 1 &&
+         IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
 std::string project_id_fault(std::string const& text) {
   if (core::project_id::parse(text)) return "";
   return "must be a project id: 1 to 64 letters, digits, _ and -, not _ or - first";

@@ -91,6 +91,18 @@ void apply_config(setting_flags const& flags, surroundings const& around, settin
   }
 }
 
+void refuse_plain_http_off_loopback(settings const& loaded) {
+  if (loaded.plain_http == plain_http_scope::anywhere) return;
+  for (std::string const& one : loaded.listen) {
+    if (is_loopback(one)) continue;
+    throw startup_error(
+        "listen = \"" + one +
+        "\": other machines reach that address, and plain HTTP shows API keys and "
+        "values to the network; keep to 127.0.0.1 or [::1], or, when something else "
+        "protects the way, set plain_http = \"anywhere\"");
+  }
+}
+
 // What was not given follows from what was.
 void complete(surroundings const& around, settings& into) {
   if (into.data_dir.empty()) into.data_dir = default_data_dir(around);
@@ -190,6 +202,7 @@ settings load_settings(setting_flags const& flags, surroundings const& around) {
   apply_flag(flags.key_file, "key_file", "--key-file", loaded);
   apply_flag(flags.listen, "listen", "--listen", loaded);
   complete(around, loaded);
+  refuse_plain_http_off_loopback(loaded);
   return loaded;
 }
 

@@ -22,6 +22,8 @@ class startup_error : public std::runtime_error {
 };
 
 enum class sandbox_mode { on, off };
+// Where HTTP without TLS may be spoken.
+enum class plain_http_scope { loopback, anywhere };
 enum class log_level { error, warn, info, debug };
 
 // One [[delivery.allow]] entry: who else may read a project's values. At least one of uid, gid and
@@ -39,6 +41,7 @@ struct settings {
   std::string key_file;
   std::string run_dir;
   std::vector<std::string> listen{"127.0.0.1:8787"};
+  plain_http_scope plain_http = plain_http_scope::loopback;
   unsigned threads = 1;
   std::string api_user;  // "" when not started as root
   sandbox_mode sandbox = sandbox_mode::on;

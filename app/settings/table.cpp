@@ -35,6 +35,7 @@ constexpr std::array rows{
     setting_row{"key_file", &s::key_file, 0, 0, path_fault, true},
     setting_row{"run_dir", &s::run_dir, 0, 0, path_fault, true},
     setting_row{"listen", &s::listen, 0, 0, listen_fault},
+    setting_row{"plain_http", &s::plain_http},
     setting_row{"threads", &s::threads, 1, 1024},
     setting_row{"api_user", &s::api_user, 0, 0, user_fault},
     setting_row{"sandbox", &s::sandbox},
@@ -118,6 +119,13 @@ class assignment {
     auto const [stop, fault] = std::from_chars(text.data(), end, number);
     if (fault != std::errc() || stop != end) refuse(row_, where_, range());
     store(member, number);
+  }
+
+  void text(plain_http_scope settings::* member, std::string const& text) const {
+    if (text != "loopback" && text != "anywhere") {
+      refuse(row_, where_, "must be \"loopback\" or \"anywhere\"");
+    }
+    into_.*member = text == "loopback" ? plain_http_scope::loopback : plain_http_scope::anywhere;
   }
 
   void text(sandbox_mode settings::* member, std::string const& text) const {

@@ -13,9 +13,9 @@
 
 namespace tacit::app {
 
-using setting_target =
-    std::variant<std::string settings::*, std::vector<std::string> settings::*,
-                 std::uint32_t settings::*, sandbox_mode settings::*, log_level settings::*>;
+using setting_target = std::variant<std::string settings::*, std::vector<std::string> settings::*,
+                                    std::uint32_t settings::*, plain_http_scope settings::*,
+                                    sandbox_mode settings::*, log_level settings::*>;
 
 // What is wrong with a text ("must be ..."), or "" when nothing is.
 using text_check = std::string (*)(std::string const& text);
@@ -56,6 +56,8 @@ void apply_settings_file(std::string const& file, surroundings const& around, se
 // What is wrong with an address to listen on, a project id, a secret's name, a systemd unit that a
 // process can run in; "" when nothing is.
 [[nodiscard]] std::string listen_fault(std::string const& text);
+// Of an address that listen_fault() takes: whether other machines cannot reach it.
+[[nodiscard]] bool is_loopback(std::string const& listen);
 [[nodiscard]] std::string project_id_fault(std::string const& text);
 [[nodiscard]] std::string secret_name_fault(std::string const& text);
 [[nodiscard]] std::string unit_fault(std::string const& text);

@@ -496,8 +496,17 @@ def test_unknown_api_user(server):
 
 
 def test_an_address_that_is_not_ours(server):
-    server.settings["listen"] = "192.0.2.1:8787"
+    server.settings.update(listen="192.0.2.1:8787", plain_http="anywhere")
     refused_untouched(server, "cannot listen on 192.0.2.1:8787")
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0", "127.0.0.1:0,0.0.0.0:0"])
+def test_plain_http_that_other_machines_reach(server, listen):
+    server.settings["listen"] = listen
+    refused_untouched(server, "other machines", "plain_http")
+    server.settings["plain_http"] = "anywhere"
+    server.start()
+    check_serves(server)
 
 
 @NEEDS_ROOT
@@ -679,7 +688,7 @@ def test_a_start_after_a_failed_start_after_a_kill():
         fill(server)
         server.kill()
         good = server.settings["listen"]
-        server.settings["listen"] = "192.0.2.1:1"
+        server.settings.update(listen="192.0.2.1:1", plain_http="anywhere")
         refused(server, "cannot listen")
         server.settings["listen"] = good
         server.start()

@@ -80,7 +80,7 @@ bool mentions(std::string const& line, std::string const& part) {
 BOOST_AUTO_TEST_SUITE(settings_from_everywhere)
 
 BOOST_AUTO_TEST_CASE(flag_beats_environment_beats_file_beats_default) {
-  settings_file_on_disk const file("data_dir = \"/f\"\nlisten = \"1.1.1.1:1\"\nthreads = 3\n");
+  settings_file_on_disk const file("data_dir = \"/f\"\nlisten = \"127.1.1.1:1\"\nthreads = 3\n");
   surroundings around = some_machine();
   setting_flags flags;
   BOOST_TEST(load_settings(flags, around).data_dir == "/var/lib/tacit");
@@ -91,7 +91,7 @@ BOOST_AUTO_TEST_CASE(flag_beats_environment_beats_file_beats_default) {
   BOOST_TEST(load_settings(flags, around).threads == 3u);
   flags.data_dir = "/flag";
   BOOST_TEST(load_settings(flags, around).data_dir == "/flag");
-  BOOST_TEST(load_settings(flags, around).listen.front() == "1.1.1.1:1");
+  BOOST_TEST(load_settings(flags, around).listen.front() == "127.1.1.1:1");
 }
 
 BOOST_AUTO_TEST_CASE(the_file_is_the_flags_else_the_environments_else_the_systems) {
@@ -228,10 +228,35 @@ BOOST_AUTO_TEST_CASE(addresses_to_listen_on) {
   BOOST_TEST(mentions(file_refusal("listen = [1]"), "F, line 1: listen"));
 }
 
+BOOST_AUTO_TEST_CASE(plain_http_beyond_loopback_is_refused_unless_it_is_asked_for) {
+  for (std::string const near : {"127.0.0.1:0", "127.255.255.254:1", "[::1]:1"}) {
+    BOOST_TEST(is_loopback(near), near);
+    BOOST_TEST(variable_refusal({{"TACIT_LISTEN", near}}) == "", near);
+  }
+  for (std::string const far : {"0.0.0.0:1", "[::]:1", "128.0.0.1:1", "126.255.255.255:1",
+                                "10.0.0.1:127", "[::2]:1", "[::ffff:127.0.0.1]:1", "[100::1]:1"}) {
+    BOOST_TEST(!is_loopback(far), far);
+    for (std::string const& listen : {far, "127.0.0.1:1," + far, far + ",[::1]:1"}) {
+      std::string const said = variable_refusal({{"TACIT_LISTEN", listen}});
+      BOOST_TEST(said.starts_with("listen = \"" + far + "\": "), said);
+      BOOST_TEST(mentions(said, "plain_http = \"anywhere\""), said);
+      BOOST_TEST(variable_refusal({{"TACIT_LISTEN", listen}, {"TACIT_PLAIN_HTTP", "loopback"}}) ==
+                 said);
+      BOOST_TEST(variable_refusal({{"TACIT_LISTEN", listen}, {"TACIT_PLAIN_HTTP", "anywhere"}}) ==
+                 "");
+    }
+  }
+}
+
 BOOST_AUTO_TEST_CASE(choices_take_their_words_only) {
   BOOST_TEST((load_text("sandbox = \"off\"").sandbox == sandbox_mode::off));
   BOOST_TEST((load_text("log.level = \"debug\"").level == log_level::debug));
   BOOST_TEST((load_variables({{"TACIT_LOG_LEVEL", "error"}}).level == log_level::error));
+  BOOST_TEST((load_text("plain_http = \"anywhere\"").plain_http == plain_http_scope::anywhere));
+  BOOST_TEST(file_refusal("plain_http = true") ==
+             "F, line 1: plain_http has a type that no setting has");
+  BOOST_TEST(file_refusal("plain_http = \"on\"") ==
+             "F, line 1: plain_http must be \"loopback\" or \"anywhere\"");
   BOOST_TEST(file_refusal("sandbox = false") != "");
   BOOST_TEST(file_refusal("sandbox = \"no\"") == "F, line 1: sandbox must be \"on\" or \"off\"");
   BOOST_TEST(variable_refusal({{"TACIT_LOG_LEVEL", "INFO"}}).starts_with("TACIT_LOG_LEVEL: "));
@@ -333,6 +358,9 @@ struct spoil {
   void operator()(std::string settings::* member) const { into.*member = "spoilt"; }
   void operator()(std::vector<std::string> settings::* member) const { into.*member = {"spoilt"}; }
   void operator()(std::uint32_t settings::* member) const { into.*member = 4'000'000'000; }
+  void operator()(plain_http_scope settings::* member) const {
+    into.*member = plain_http_scope::anywhere;
+  }
   void operator()(sandbox_mode settings::* member) const { into.*member = sandbox_mode::off; }
   void operator()(log_level settings::* member) const { into.*member = log_level::debug; }
 };

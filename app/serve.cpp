@@ -178,7 +178,8 @@ int run_keeper(api_child& api, keeper_sockets& sockets, core::keeper_share const
                asio::io_context& context, asio::signal_set& signals, core::log& log) {
   net::keeper_channel channel(context, api.channel.release());
   net::receipts receipts(context, channel, log, host);
-  net::delivery_parts const parts{keys, policy, channel, receipts, log};
+  net::delivery_feed feed(context, {keys, policy, channel, log});
+  net::delivery_parts const parts{keys, policy, feed, receipts, log};
   net::delivery delivery(context, sockets.delivery.release(), parts);
   net::credentials credentials(context, sockets.credentials.release(), parts);
   bool draining = false;
@@ -195,6 +196,7 @@ int run_keeper(api_child& api, keeper_sockets& sockets, core::keeper_share const
     channel.send_drain();
     delivery.stop();
     credentials.stop();
+    feed.stop();
     patience.expires_after(drain_seconds_max);
     patience.async_wait([&](boost::system::error_code cancelled) {
       if (!cancelled) channel.close();
@@ -204,6 +206,7 @@ int run_keeper(api_child& api, keeper_sockets& sockets, core::keeper_share const
     api_gone = true;
     delivery.stop();
     credentials.stop();
+    feed.stop();
     signals.cancel();
     rethrow(failed);
   });

@@ -41,6 +41,17 @@ credential_reply refuse(std::string_view why, core::project_id const& project) {
   return reply;
 }
 
+std::string_view reason_without_set(errc error) {
+  switch (error) {
+    case errc::not_found:
+      return "there is no such project";
+    case errc::corrupt:
+      return "a stored value does not open, or is older than one that was delivered";
+    default:
+      return "the api process does not answer";
+  }
+}
+
 std::string_view reason_of(errc error) {
   switch (error) {
     case errc::not_found:
@@ -69,18 +80,15 @@ asio::awaitable<credential_reply> answer(delivery_parts const& parts, core::cred
   if (!reply.refused.empty()) co_return reply;
 
   core::project_id const project = bound.front();
-  auto const set = co_await parts.channel.fetch(project);
-  if (!set) {
-    bool const absent = set.error() == errc::not_found;
-    co_return refuse(absent ? "there is no such project" : "the api process does not answer",
-                     project);
-  }
-  auto body = whole ? make_whole_credential(parts.keys, parts.policy, project, *set)
-                    : make_single_credential(parts.keys, parts.policy, project, *set, *name);
+  auto const set = co_await parts.feed.get(project);
+  if (!set) co_return refuse(reason_without_set(set.error()), project);
+  sealed_set const& sealed = (*set)->sealed;
+  auto body = whole ? make_whole_credential(parts.keys, parts.policy, project, sealed)
+                    : make_single_credential(parts.keys, parts.policy, project, sealed, *name);
   if (!body) co_return refuse(reason_of(body.error()), project);
   reply.project = project;
   reply.body = std::move(*body);
-  reply.secrets = secrets_of(parts.policy, *set);
+  reply.secrets = (*set)->secrets;
   if (!whole) {
     std::erase_if(reply.secrets,
                   [&](core::delivered_secret const& one) { return one.name != *name; });

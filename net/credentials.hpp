@@ -4,7 +4,8 @@
 // one thread.
 //
 // There is no way to say an error. Whatever is refused or goes wrong is closed with nothing sent
-// and has a line in the log that says which it was, but without the secret's name.
+// and has a line in the log that says which it was, but without the secret's name. A single value,
+// too, is sent only when all of its project would be.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>

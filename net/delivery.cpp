@@ -211,14 +211,12 @@ delivery::delivery(asio::io_context& context, int descriptor, delivery_parts con
     : context_(context),
       acceptor_(context, asio::local::stream_protocol(), descriptor),
       parts_(parts),
-      feed_(context, parts),
       last_ended_(context) {
   acceptor_.non_blocking(true);
 }
 
 void delivery::stop() {
   stopping_ = true;
-  feed_.stop();
   error_code ignored;
   acceptor_.close(ignored);
 }
@@ -274,7 +272,7 @@ void delivery::log_answer(core::delivery_peer const& peer, request_head const* h
 // A wait is nothing but a delay before an ordinary answer: whatever ended it, the api is asked.
 asio::awaitable<result<shared_set>> delivery::get_or_wait(session& at, core::project_id project,
                                                           wait_request wanted) {
-  auto set = co_await feed_.get(project);
+  auto set = co_await parts_.feed.get(project);
   auto const until = std::chrono::steady_clock::now() + wanted.at_most;
   std::shared_ptr<patience> waiting;
   while (set && names_version(wanted.if_none_match, (*set)->revision) &&
@@ -288,10 +286,10 @@ asio::awaitable<result<shared_set>> delivery::get_or_wait(session& at, core::pro
     std::uint64_t const revision = (*set)->revision;
     set = shared_set();  // not kept meanwhile
     waiting->timer.expires_at(until);
-    if (!waiting->peer_gone) co_await feed_.wait(project, revision, waiting->timer);
+    if (!waiting->peer_gone) co_await parts_.feed.wait(project, revision, waiting->timer);
     at.peer_gone = waiting->peer_gone;
     if (at.peer_gone || stopping_) co_return errc::unavailable;
-    set = co_await feed_.get(project);
+    set = co_await parts_.feed.get(project);
   }
   if (waiting) {
     error_code ignored;

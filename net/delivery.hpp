@@ -37,7 +37,8 @@ class delivery {
 
   // Accepts and serves until stop(); returns when the last session has ended.
   boost::asio::awaitable<void> run();
-  // No request is begun any more; what is under way is answered, what waits with 503.
+  // No request is begun any more; what is under way is answered, what waits with 503 (stop the feed
+  // too).
   void stop();
 
  private:
@@ -59,7 +60,6 @@ class delivery {
   boost::asio::io_context& context_;
   boost::asio::local::stream_protocol::acceptor acceptor_;
   delivery_parts parts_;
-  delivery_feed feed_;
   delivery_places places_;
   std::size_t sessions_ = 0;
   boost::asio::steady_timer last_ended_;

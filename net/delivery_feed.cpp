@@ -29,8 +29,8 @@ asio::awaitable<void> until_cancelled(asio::steady_timer& timer) {
 delivery_feed::round::round(asio::io_context& context)
     : done(context, asio::steady_timer::time_point::max()) {}
 
-delivery_feed::delivery_feed(asio::io_context& context, delivery_parts const& parts)
-    : context_(context), parts_(parts) {
+delivery_feed::delivery_feed(asio::io_context& context, parts const& of)
+    : context_(context), parts_(of) {
   parts_.channel.when_changed([this](core::project_id const& project) { wake_all(project); });
 }
 
@@ -68,13 +68,13 @@ asio::awaitable<void> delivery_feed::lead(core::project_id project, std::shared_
 }
 
 asio::awaitable<result<shared_set>> delivery_feed::ask(core::project_id project) {
-  auto const set = co_await parts_.channel.fetch(project);
+  auto set = co_await parts_.channel.fetch(project);
   if (!set) co_return set.error();
   auto body = make_delivery_body(parts_.keys, parts_.policy, project, *set);
   if (!body) {
     parts_.log.write(core::severity::error, "a stored value does not open: nothing is delivered",
                      {{"project", project.text()}});
-    co_return errc::unavailable;
+    co_return errc::corrupt;
   }
   std::vector<std::uint64_t> ids;
   for (core::record_message const& record : set->records) ids.push_back(record.record_id);
@@ -82,10 +82,12 @@ asio::awaitable<result<shared_set>> delivery_feed::ask(core::project_id project)
     parts_.log.write(core::severity::error,
                      "the api process gave older records than before: nothing is delivered",
                      {{"project", project.text()}});
-    co_return errc::unavailable;
+    co_return errc::corrupt;
   }
-  co_return std::make_shared<delivery_set const>(set->revision, std::move(*body),
-                                                 secrets_of(parts_.policy, *set));
+  std::uint64_t const revision = set->revision;
+  auto secrets = secrets_of(parts_.policy, *set);
+  co_return std::make_shared<delivery_set const>(revision, std::move(*body), std::move(secrets),
+                                                 std::move(*set));
 }
 
 asio::awaitable<void> delivery_feed::wait(core::project_id project, std::uint64_t revision,

@@ -1,6 +1,7 @@
-// Where delivery gets a project's values. The api is asked once for all peers that ask at the same
-// moment, and each of them gets the same bytes; who waits for a change is woken by the api's word.
-// On the keeper's one thread.
+// Where every way out gets a project's values, so that what the api is caught at on one of them it
+// is caught at on all. The api is asked once for all peers that ask at the same moment, and each of
+// them gets the same bytes; who waits for a change is woken by the api's word. On the keeper's one
+// thread.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -22,31 +23,29 @@
 
 namespace tacit::net {
 
-// What the sessions of a delivery share; it outlives them.
-struct delivery_parts {
-  core::keeper_share const& keys;
-  core::delivery_policy const& policy;
-  keeper_channel& channel;
-  receipts& noted;
-  core::log& log;
-};
-
-// A project's values as they go out (make_delivery_body). Wiped when the last answer that sends
-// them is gone.
+// A project's values: each record opened, and none is older than what was delivered before. Wiped
+// when the last answer that sends them is gone.
 struct delivery_set {
   std::uint64_t revision;
-  core::secret_buffer body;
+  core::secret_buffer body;                     // make_delivery_body()
   std::vector<core::delivered_secret> secrets;  // for receipts, without times
+  sealed_set sealed;                            // what the body was made of, for another form
 };
 using shared_set = std::shared_ptr<delivery_set const>;
 
 class delivery_feed {
  public:
-  delivery_feed(boost::asio::io_context& context, delivery_parts const& parts);
+  struct parts {  // outlive it
+    core::keeper_share const& keys;
+    core::delivery_policy const& policy;
+    keeper_channel& channel;
+    core::log& log;
+  };
+  delivery_feed(boost::asio::io_context& context, parts const& of);
 
   // The project as it was at some moment after this call. errc::not_found, errc::unavailable as
-  // keeper_channel::fetch; errc::unavailable too when a record does not open, or when the set is
-  // older than one that was delivered.
+  // keeper_channel::fetch; errc::corrupt when a record does not open, or when the set is older than
+  // one that was delivered.
   boost::asio::awaitable<core::result<shared_set>> get(core::project_id project);
 
   // Returns when the api says that the project has changed since `revision`, when the timer has
@@ -76,11 +75,20 @@ class delivery_feed {
   void wake_all(core::project_id const& project);
 
   boost::asio::io_context& context_;
-  delivery_parts parts_;
+  parts parts_;
   core::delivery_history history_;
   std::unordered_map<core::project_id, rounds> rounds_;
   std::unordered_map<core::project_id, std::unordered_set<boost::asio::steady_timer*>> waiting_;
   bool stopped_ = false;
+};
+
+// What the ways out share; it outlives them.
+struct delivery_parts {
+  core::keeper_share const& keys;
+  core::delivery_policy const& policy;
+  delivery_feed& feed;
+  receipts& noted;
+  core::log& log;
 };
 
 }  // namespace tacit::net

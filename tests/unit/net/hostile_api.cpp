@@ -1,207 +1,18 @@
 // The keeper's side of delivery against an api process that is not what it should be: what it says
 // is delivered only when it opens, belongs there and is not older than what was delivered before.
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-
-#include <array>
 #include <atomic>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/test/unit_test.hpp>
-#include <condition_variable>
-#include <deque>
-#include <filesystem>
-#include <mutex>
 #include <thread>
 
-#include "core/sealing.hpp"
-#include "net/client.hpp"
-#include "net/delivery.hpp"
-#include "tests/unit/core/samples.hpp"
+#include "tests/unit/net/keeper_and_false_api.hpp"
 
 namespace tacit::net {
 namespace {
 
 using core::fetch_outcome;
+using test::keeper;
 using namespace std::chrono_literals;
-
-struct silent_log final : core::log {
-  void write(core::severity, std::string_view,
-             std::initializer_list<core::log_field>) noexcept override {}
-  bool wants(core::severity) const noexcept override { return false; }
-};
-
-// What an api process says to a fetch.
-struct told {
-  std::uint64_t revision = 0;
-  std::vector<core::record_message> records;
-  fetch_outcome came_of = fetch_outcome::found;
-  std::uint32_t claimed_more = 0;  // records that are counted and never sent
-};
-
-// The other end of the keeper's channel, in the test's hand.
-class api_end {
- public:
-  explicit api_end(int socket) : socket_(socket), thread_([this] { run(); }) {}
-  ~api_end() {
-    ::shutdown(socket_, SHUT_RDWR);
-    thread_.join();
-    ::close(socket_);
-  }
-  api_end(api_end const&) = delete;
-  api_end& operator=(api_end const&) = delete;
-
-  // From now on this is the answer to each fetch.
-  void say(told what) {
-    std::lock_guard const lock(mutex_);
-    next_ = std::move(what);
-  }
-  void hold_answers(bool held) {
-    std::lock_guard const lock(mutex_);
-    held_ = held;
-    if (held) return;
-    for (core::fetch_message const& one : unanswered_) answer(one);
-    unanswered_.clear();
-  }
-  void send(std::string const& datagram) const {
-    static_cast<void>(::send(socket_, datagram.data(), datagram.size(), MSG_NOSIGNAL));
-  }
-  void wait_for_fetches(unsigned at_least) {
-    wait([&] { return fetches_ >= at_least; });
-  }
-  void wait_for_watches(unsigned at_least) {
-    wait([&] { return watches_ >= at_least; });
-  }
-  unsigned fetches() {
-    std::lock_guard const lock(mutex_);
-    return fetches_;
-  }
-
- private:
-  template <typename Condition>
-  void wait(Condition condition) {
-    std::unique_lock lock(mutex_);
-    BOOST_REQUIRE(something_.wait_for(lock, 30s, condition));
-  }
-
-  void answer(core::fetch_message const& asked) {
-    for (core::record_message record : next_.records) {
-      record.ask = asked.ask;
-      send(core::encode_message(record));
-    }
-    auto const records = static_cast<std::uint32_t>(next_.records.size()) + next_.claimed_more;
-    send(core::encode_message(
-        core::fetched_message{asked.ask, next_.came_of, records, next_.revision}));
-  }
-
-  void run() {
-    std::string datagram(core::limits::channel_message_bytes_max, '\0');
-    while (true) {
-      auto const got = ::recv(socket_, datagram.data(), datagram.size(), 0);
-      if (got <= 0) return;
-      auto const message =
-          core::decode_to_api(std::string_view(datagram).substr(0, static_cast<std::size_t>(got)));
-      std::lock_guard const lock(mutex_);
-      if (auto const* const asked = std::get_if<core::fetch_message>(&*message)) {
-        ++fetches_;
-        if (held_) {
-          unanswered_.push_back(*asked);
-        } else {
-          answer(*asked);
-        }
-      }
-      if (std::holds_alternative<core::watch_message>(*message)) ++watches_;
-      something_.notify_all();
-    }
-  }
-
-  int socket_;
-  std::mutex mutex_;
-  std::condition_variable something_;
-  told next_;  // guarded by mutex_, as below
-  std::deque<core::fetch_message> unanswered_;
-  bool held_ = false;
-  unsigned fetches_ = 0;
-  unsigned watches_ = 0;
-  std::thread thread_;
-};
-
-std::string make_folder() {
-  std::string pattern = "/tmp/tacit-net-XXXXXX";
-  CHECK(::mkdtemp(pattern.data()) != nullptr);
-  return pattern;
-}
-
-int listen_at(std::string const& path) {
-  int const socket = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  path.copy(address.sun_path, sizeof address.sun_path - 1);
-  CHECK(::bind(socket, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
-  CHECK(::listen(socket, 128) == 0);
-  return socket;
-}
-
-struct keeper {
-  core::api_share api_keys = core::derive_api_share(core::test::sample_root());
-  core::keeper_share keys = core::derive_keeper_share(core::test::sample_root());
-  core::sealer seals{api_keys.public_key, api_keys.record};
-  core::delivery_policy policy{::getuid(), {}, {}};
-  silent_log log;
-  std::string folder = make_folder();
-  std::string path = folder + "/keeper.sock";
-  std::array<int, 2> pair = make_pair();
-  boost::asio::io_context context{1};
-  keeper_channel channel{context, pair[0]};
-  receipts noted{context, channel, log, "host"};
-  delivery serves{context, listen_at(path), {keys, policy, channel, noted, log}};
-  api_end api{pair[1]};
-  std::thread thread;
-
-  keeper() {
-    auto const rethrow = [](std::exception_ptr failed) {
-      if (failed) std::rethrow_exception(failed);
-    };
-    boost::asio::co_spawn(context, channel.run(), rethrow);
-    boost::asio::co_spawn(context, serves.run(), rethrow);
-    thread = std::thread([this] { context.run(); });
-  }
-  ~keeper() {
-    context.stop();
-    thread.join();
-    std::filesystem::remove_all(folder);
-  }
-
-  static std::array<int, 2> make_pair() {
-    std::array<int, 2> ends{};
-    CHECK(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) == 0);
-    return ends;
-  }
-
-  core::record_message record(std::string_view project, std::string_view name, std::uint64_t id,
-                              std::string_view value) {
-    auto const of = core::test::project(project);
-    auto const called = core::test::secret(name);
-    return {0, called, id, id, seals.seal(value, {of, called, id}, 0)};
-  }
-
-  client_answer ask(std::string_view query = "", std::string_view tag = "") const {
-    std::string const target = "/v1/projects/bot/env" + std::string(query);
-    auto answer = exchange(unix_endpoint{path}, {"GET", target, "", "", tag});
-    BOOST_REQUIRE(answer.has_value());
-    return *std::move(answer);
-  }
-  // "200 {…env…}", "503".
-  std::string answer(std::string_view query = "", std::string_view tag = "") const {
-    client_answer const got = ask(query, tag);
-    std::string const body(got.body.reveal());
-    std::string text = std::to_string(got.status);
-    if (got.status != 200) return text;
-    std::size_t const from = body.find(R"("env":)") + 6;
-    return text + " " + body.substr(from, body.find('}', from) + 1 - from);
-  }
-};
 
 }  // namespace
 
@@ -355,12 +166,52 @@ BOOST_AUTO_TEST_CASE(at_the_stop_who_waits_is_told_so_at_once) {
   api.say({5, {record("bot", "A", 1, "one")}});
   std::thread stopper([this] {
     api.wait_for_watches(1);
-    boost::asio::post(context, [this] { serves.stop(); });
+    boost::asio::post(context, [this] {
+      serves.stop();
+      feed.stop();
+    });
   });
   auto const began = std::chrono::steady_clock::now();
   BOOST_TEST(answer("?wait=60", "\"5\"") == "503");
   BOOST_TEST((std::chrono::steady_clock::now() - began < 20s));
   stopper.join();
+}
+
+// systemd is answered as root only.
+boost::test_tools::assertion_result is_root(boost::unit_test::test_unit_id) {
+  return ::geteuid() == 0;
+}
+
+BOOST_AUTO_TEST_CASE(what_one_way_out_delivered_binds_the_other,
+                     *boost::unit_test::precondition(is_root)) {
+  auto const first = record("bot", "A", 1, "one");
+  auto const second = record("bot", "A", 2, "two");
+  auto const third = record("bot", "A", 3, "three");
+  api.say({5, {first}});
+  BOOST_TEST(load("A") == "one");
+  api.say({6, {second}});
+  BOOST_TEST(answer() == R"(200 {"A":"two"})");
+  for (std::uint64_t const claimed : {5u, 6u, 7u}) {
+    api.say({claimed, {first}});
+    BOOST_TEST(load("A") == "");
+    BOOST_TEST(load("env") == "");
+    BOOST_TEST(answer() == "503");
+  }
+  api.say({7, {third}});
+  BOOST_TEST(load("A") == "three");
+  api.say({8, {second}});
+  BOOST_TEST(answer() == "503");
+  api.say({7, {third}});
+  BOOST_TEST(load("env") == "A=\"three\"\n# complete\n");
+}
+
+BOOST_AUTO_TEST_CASE(a_single_credential_is_sent_only_when_all_of_its_project_opens,
+                     *boost::unit_test::precondition(is_root)) {
+  auto const honest = record("bot", "A", 1, "one");
+  api.say({5, {honest, record("shop", "B", 2, "theirs")}});
+  BOOST_TEST(load("A") == "");
+  api.say({5, {honest, record("bot", "B", 2, "two")}});
+  BOOST_TEST(load("A") == "one");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

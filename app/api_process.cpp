@@ -2,12 +2,10 @@
 // answers the keeper and waits for signals; it owns every other thread.
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <chrono>
-#include <csignal>
 #include <future>
 #include <iterator>
 #include <thread>
@@ -15,6 +13,7 @@
 
 #include "app/api_child.hpp"
 #include "app/data_folder.hpp"
+#include "app/end_signals.hpp"
 #include "app/limiter_memory.hpp"
 #include "app/listen.hpp"
 #include "app/locked_memory.hpp"
@@ -42,16 +41,6 @@ class system_clock final : public core::clock {
     return {net::read_clock_nanoseconds(CLOCK_REALTIME) / 1'000'000};
   }
 };
-
-// Signals that end the process are taken from a descriptor, by the main thread.
-descriptor open_signals() {
-  sigset_t ending;
-  sigemptyset(&ending);
-  sigaddset(&ending, SIGTERM);
-  sigaddset(&ending, SIGINT);
-  ::pthread_sigmask(SIG_BLOCK, &ending, nullptr);
-  return descriptor(::signalfd(-1, &ending, SFD_CLOEXEC | SFD_NONBLOCK));
-}
 
 // The keeper's first message. Null when the keeper ended before it: it has said why.
 core::locked_ptr<core::start_message> receive_start(int channel) {
@@ -290,7 +279,7 @@ int serve(core::start_message const& start, std::vector<net::listening_socket> c
 
 int run_api_process(confined_hook hook) {
   make_undumpable();
-  descriptor const signals = open_signals();
+  descriptor const signals = open_end_signals();
   auto const start = receive_start(channel_descriptor);
   if (start == nullptr) return status_keeper_died;
   core::api_settings const& configured = start->settings;

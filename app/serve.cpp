@@ -9,12 +9,13 @@
 #include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <csignal>
 #include <cstdio>
 
 #include "app/api_child.hpp"
 #include "app/data_folder.hpp"
+#include "app/end_signals.hpp"
 #include "app/listen.hpp"
 #include "app/locked_memory.hpp"
 #include "app/log_sink.hpp"
@@ -32,6 +33,7 @@
 namespace tacit::app {
 
 namespace asio = boost::asio;
+using boost::system::error_code;
 
 namespace {
 
@@ -117,17 +119,12 @@ enum class start_outcome { serves, failed, asked_to_end };
 
 // Waits until the api process says that it serves, or has ended (it has said why), or a signal asks
 // for the end.
-start_outcome wait_until_ready(api_child const& api, asio::io_context& context,
-                               asio::signal_set& signals) {
-  constexpr int look_milliseconds = 50;
-  bool asked = false;
-  signals.async_wait([&](boost::system::error_code error, int) { asked |= !error; });
-  pollfd waiting{api.channel.number(), POLLIN, 0};
-  while (!asked && ::poll(&waiting, 1, look_milliseconds) <= 0) context.poll();
-  signals.cancel();
-  context.poll();
-  context.restart();
-  if (asked) return start_outcome::asked_to_end;
+start_outcome wait_until_ready(api_child const& api, int signals) {
+  std::array<pollfd, 2> waiting{pollfd{api.channel.number(), POLLIN, 0},
+                                pollfd{signals, POLLIN, 0}};
+  while (::poll(waiting.data(), waiting.size(), -1) < 0) {
+  }
+  if (waiting[1].revents != 0) return start_outcome::asked_to_end;
   std::string datagram(core::limits::channel_message_bytes_max, '\0');
   auto const got = ::recv(api.channel.number(), datagram.data(), datagram.size(), MSG_DONTWAIT);
   if (got <= 0) return start_outcome::failed;
@@ -174,10 +171,10 @@ struct keeper_sockets {
 
 // The keeper's whole life after its start.
 int run_keeper(api_child& api, keeper_sockets& sockets, core::keeper_share const& keys,
-               core::delivery_policy const& policy, std::string const& host,
-               asio::io_context& context, asio::signal_set& signals, core::log& log) {
+               core::delivery_policy const& policy, asio::io_context& context,
+               asio::posix::stream_descriptor& signals, core::log& log) {
   net::keeper_channel channel(context, api.channel.release());
-  net::receipts receipts(context, channel, log, host);
+  net::receipts receipts(context, channel, log, host_name());
   net::delivery_feed feed(context, {keys, policy, channel, log});
   net::delivery_parts const parts{keys, policy, feed, receipts, log};
   net::delivery delivery(context, sockets.delivery.release(), parts);
@@ -188,26 +185,28 @@ int run_keeper(api_child& api, keeper_sockets& sockets, core::keeper_share const
   auto const rethrow = [](std::exception_ptr failed) {
     if (failed) std::rethrow_exception(failed);
   };
-  signals.async_wait([&](boost::system::error_code error, int) {
+  auto const stop = [&] {
+    delivery.stop();
+    credentials.stop();
+    feed.stop();
+  };
+  signals.async_wait(signals.wait_read, [&](error_code error) {
     if (error) return;
     draining = true;
     log.write(core::severity::info, "draining", {});
     receipts.drain();
     channel.send_drain();
-    delivery.stop();
-    credentials.stop();
-    feed.stop();
+    stop();
     patience.expires_after(drain_seconds_max);
-    patience.async_wait([&](boost::system::error_code cancelled) {
+    patience.async_wait([&](error_code cancelled) {
       if (!cancelled) channel.close();
     });
   });
   asio::co_spawn(context, channel.run(), [&](std::exception_ptr failed) {
     api_gone = true;
-    delivery.stop();
-    credentials.stop();
-    feed.stop();
-    signals.cancel();
+    stop();
+    error_code ignored;
+    signals.cancel(ignored);
     rethrow(failed);
   });
   asio::co_spawn(context, delivery.run(), rethrow);
@@ -264,7 +263,7 @@ int run_serve(settings const& configured) {
 
   readiness manager(configured.notify_socket, *log);
   asio::io_context context(1);
-  asio::signal_set signals(context, SIGTERM, SIGINT);
+  asio::posix::stream_descriptor signals(context, open_end_signals().release());
   if (configured.sandbox == sandbox_mode::on) {
     std::vector<std::string> readable;
     if (policy.asks_for_unit()) readable.emplace_back("/proc");
@@ -272,11 +271,11 @@ int run_serve(settings const& configured) {
   } else {
     log->write(core::severity::warn, "sandbox = \"off\": neither process is confined", {});
   }
-  start_outcome const started = wait_until_ready(api, context, signals);
+  start_outcome const started = wait_until_ready(api, signals.native_handle());
   if (started != start_outcome::serves) return status_without_start(started, api);
   manager.say_ready();
   announce(urls, configured, *log);
-  int const status = run_keeper(api, sockets, *keys, policy, host_name(), context, signals, *log);
+  int const status = run_keeper(api, sockets, *keys, policy, context, signals, *log);
   ::unlink(keeper_socket_path(configured).c_str());
   ::unlink(credentials_socket_path(configured).c_str());
   return status;

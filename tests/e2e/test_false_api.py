@@ -132,8 +132,8 @@ def test_a_flood_stays_within_memory(name, deliveries, mib_max):
         if name != "flood_of_late" and deliveries == 1:
             assert peak[0] > 8 * MIB
         server.process.send_signal(signal.SIGTERM)
-        # The signal may meet it on its way out.
-        assert status_of_end(server) in (0, STATUS_API_DIED, -signal.SIGTERM)
+        # It may have met the server on its way out.
+        assert status_of_end(server) in (0, STATUS_API_DIED)
 
 
 def test_an_api_that_does_not_answer_is_503_in_time():

@@ -1,4 +1,5 @@
 """Two processes: who may do what, what each of them shows, and that neither outlives the other."""
+import contextlib
 import ctypes
 import os
 import re
@@ -118,6 +119,19 @@ def test_asked_to_end_both_end_with_0(whom, how, reaper):
         assert not os.path.exists(server.keeper_socket)
         server.start()
         assert server.owner("GET", "/projects/proj_ends").status == 200
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_asked_to_end_again_and_again_both_end_with_0(how):
+    """Also in the last moment, when they are ending already."""
+    for _ in range(3):
+        with Server() as server:
+            api = server.api_pid()
+            while server.process.poll() is None:
+                os.kill(server.pid, how)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(api, how)
+            assert server.process.returncode == 0
 
 
 def test_a_group_as_a_terminal_interrupts_it_ends_with_0():

@@ -45,11 +45,6 @@ commit_group::commit_group(commit_context const& context, std::uint64_t sequence
       now_(now),
       batch_(batch_reserved_bytes, 0, batch_protection_bytes, 0) {}
 
-bool commit_group::wants_to_be_alone(core::command const& what) noexcept {
-  return !std::holds_alternative<core::upsert_secret>(what) &&
-         !std::holds_alternative<core::remove_secret>(what);
-}
-
 void commit_group::apply(core::change& asked) {
   asked.came_of = std::visit([this](auto& what) { return run(what); }, asked.what);
 }
@@ -82,7 +77,9 @@ result<commit_group::project_state*> commit_group::load_project(core::project_id
   return &projects_.emplace(id, state).first->second;
 }
 
-result<commit_group::touched_secret*> commit_group::load_secret(std::string const& key) {
+result<commit_group::touched_secret*> commit_group::load_secret(project_state& project,
+                                                                std::string const& key) {
+  project.secrets_touched = true;
   auto const known = secrets_.find(key);
   if (known != secrets_.end()) return &known->second;
 
@@ -110,7 +107,7 @@ result<outcome> commit_group::run(core::upsert_secret& asked) {
   core::project_id const& id = asked.permit.project();
   auto const project = load_project(id);
   if (!project) return project.error();
-  auto const loaded = load_secret(core::secret_key_of(id, asked.name));
+  auto const loaded = load_secret(**project, core::secret_key_of(id, asked.name));
   if (!loaded) return loaded.error();
   touched_secret& secret = **loaded;
 
@@ -124,7 +121,7 @@ result<outcome> commit_group::run(core::upsert_secret& asked) {
   secret.row = std::move(row);
   secret.sealed_value = &asked.sealed_value;
   secret.changed = true;
-  sealed_bytes_ += asked.sealed_value.size();
+  bytes_ += asked.sealed_value.size();
   (*project)->counters = decided->counters;
   (*project)->changed = true;
   return outcome(std::move(entry));
@@ -134,7 +131,7 @@ result<outcome> commit_group::run(core::remove_secret& asked) {
   core::project_id const& id = asked.permit.project();
   auto const project = load_project(id);
   if (!project) return project.error();
-  auto const loaded = load_secret(core::secret_key_of(id, asked.name));
+  auto const loaded = load_secret(**project, core::secret_key_of(id, asked.name));
   if (!loaded) return loaded.error();
   touched_secret& secret = **loaded;
 
@@ -181,17 +178,45 @@ result<outcome> commit_group::run(core::create_project& asked) {
   return outcome(core::project_entry{asked.id, asked.name, 0, limit, now_, now_});
 }
 
-result<void> commit_group::remove_rows_of(core::project_id const& id) {
+// Its secrets are removed as if one by one: those that are stored, and those that only the group
+// knows. All or nothing: when a row cannot be read, everything stays.
+result<void> commit_group::remove_rows_of(core::project_id const& id,
+                                          project_state const& project) {
   std::string const prefix = core::secrets_prefix_of(id);
+  std::vector<std::string> secrets;
+  std::vector<std::string> receipts;
   for (family const which : {family::secrets, family::values, family::deliveries}) {
+    auto& keys = which == family::deliveries ? receipts : secrets;
     std::unique_ptr<rocksdb::Iterator> const rows(
         context_.store.engine().NewIterator({}, context_.store.in(which)));
     for (rows->Seek(prefix); rows->Valid() && rows->key().starts_with(prefix); rows->Next()) {
-      batch_.Delete(context_.store.in(which), rows->key());
+      keys.push_back(rows->key().ToString());
     }
     if (!rows->status().ok()) return translate(rows->status());
   }
+  for (std::string& key : secrets) {
+    bytes_ += key.size();
+    secrets_[std::move(key)] = {std::nullopt, true, nullptr, true};
+  }
+  if (project.secrets_touched) {
+    for (auto& [key, secret] : secrets_) {
+      if (key.starts_with(prefix)) secret = {std::nullopt, secret.is_stored, nullptr, true};
+    }
+  }
+  for (std::string const& key : receipts) {
+    bytes_ += key.size();
+    batch_.Delete(context_.store.in(family::deliveries), key);
+  }
   return {};
+}
+
+core::api_key_directory const& commit_group::api_keys() const noexcept {
+  return new_api_keys_ ? *new_api_keys_ : context_.api_keys;
+}
+
+core::api_key_directory& commit_group::api_keys_to_change() {
+  if (!new_api_keys_) new_api_keys_ = std::make_shared<core::api_key_directory>(context_.api_keys);
+  return *new_api_keys_;
 }
 
 void commit_group::put_api_key(core::api_key_entry const& key) {
@@ -200,19 +225,17 @@ void commit_group::put_api_key(core::api_key_entry const& key) {
 }
 
 void commit_group::remove_from_scopes(core::project_id const& id) {
-  auto changed = std::make_shared<core::api_key_directory>(context_.api_keys);
-  bool any = false;
-  for (auto& [hash, key] : changed->keys) {
+  std::vector<std::shared_ptr<core::api_key_entry const>> with_it;
+  for (auto const& [hash, key] : api_keys().keys) {
     auto const& projects = key->scope.projects;
-    auto const at = std::lower_bound(projects.begin(), projects.end(), id);
-    if (at == projects.end() || *at != id) continue;
-    auto without = std::make_shared<core::api_key_entry>(*key);
-    without->scope.projects.erase(without->scope.projects.begin() + (at - projects.begin()));
-    put_api_key(*without);
-    key = std::move(without);
-    any = true;
+    if (std::binary_search(projects.begin(), projects.end(), id)) with_it.push_back(key);
   }
-  if (any) new_api_keys_ = std::move(changed);
+  for (auto const& key : with_it) {
+    auto without = std::make_shared<core::api_key_entry>(*key);
+    std::erase(without->scope.projects, id);
+    put_api_key(*without);
+    api_keys_to_change().keys[key->hash] = std::move(without);
+  }
 }
 
 result<outcome> commit_group::run(core::delete_project& asked) {
@@ -220,15 +243,11 @@ result<outcome> commit_group::run(core::delete_project& asked) {
   if (!project) return project.error();
   if (!(*project)->counters) return outcome(core::removed{false});
 
-  auto const removed = remove_rows_of(asked.id);
-  if (!removed) {
-    batch_.Clear();  // all or nothing: the rows that could be read stay too
-    return removed.error();
-  }
+  auto const removed = remove_rows_of(asked.id, **project);
+  if (!removed) return removed.error();
   batch_.Delete(context_.store.in(family::projects), as_slice(asked.id.text()));
   batch_.Delete(context_.store.in(family::counters), as_slice(asked.id.text()));
   remove_from_scopes(asked.id);
-  forgets_ = true;
   ++sequence_;
   (*project)->counters.reset();
   (*project)->changed = true;
@@ -237,27 +256,25 @@ result<outcome> commit_group::run(core::delete_project& asked) {
 }
 
 result<outcome> commit_group::run(core::create_api_key& asked) {
-  auto const slot = free_slot(context_.api_keys);
+  auto const slot = free_slot(api_keys());
   if (!slot) return errc::conflict;
   core::api_key_entry key = asked.key;
   key.slot = *slot;
   key.created = now_;
   put_api_key(key);
-  new_api_keys_ = std::make_shared<core::api_key_directory>(context_.api_keys);
-  new_api_keys_->keys.insert_or_assign(key.hash, std::make_shared<core::api_key_entry>(key));
+  api_keys_to_change().keys.insert_or_assign(key.hash, std::make_shared<core::api_key_entry>(key));
   return outcome(std::move(key));
 }
 
 result<outcome> commit_group::run(core::revoke_api_key& asked) {
   if (asked.permit.in_use() == asked.id) return errc::validation;
-  auto const& keys = context_.api_keys.keys;
+  auto const& keys = api_keys().keys;
   auto const found = std::find_if(keys.begin(), keys.end(), [&](auto const& hash_and_key) {
     return hash_and_key.second->id == asked.id;
   });
   if (found == keys.end()) return errc::not_found;
   batch_.Delete(context_.store.in(family::api_keys), as_slice(asked.id.text()));
-  new_api_keys_ = std::make_shared<core::api_key_directory>(context_.api_keys);
-  new_api_keys_->keys.erase(found->first);
+  api_keys_to_change().keys.erase(core::api_key_hash(found->first));
   return outcome(core::revoked{});
 }
 
@@ -293,9 +310,10 @@ std::vector<core::project_id> commit_group::changed_projects() const {
 void commit_group::remember_in(commit_memory& memory) {
   constexpr std::size_t projects_max = 8192;
   constexpr std::size_t secrets_max = 32'768;
-  if (forgets_ || memory.secrets.size() + secrets_.size() > secrets_max) memory.secrets.clear();
+  if (memory.secrets.size() + secrets_.size() > secrets_max) memory.secrets.clear();
   if (memory.projects.size() + projects_.size() > projects_max) memory.projects.clear();
   for (auto const& [id, project] : projects_) memory.projects.insert_or_assign(id, project);
+  if (secrets_.size() > secrets_max) return;  // a large project was deleted
   for (auto& [key, secret] : secrets_) {
     std::optional<core::secret_row> row;
     if (secret.row) row = without_label(*secret.row);

@@ -43,13 +43,10 @@ struct commit_context {
   core::api_key_directory const& api_keys;  // as of the last group
 };
 
-// One thread, one use: apply() each change, finish(), write batch(). A change that asks to be alone
-// in its group (projects and API keys: they touch many rows) is applied to a fresh group only.
+// One thread, one use: apply() each change, finish(), write batch().
 class commit_group {
  public:
   commit_group(commit_context const& context, std::uint64_t sequence, core::timestamp now);
-
-  [[nodiscard]] static bool wants_to_be_alone(core::command const& what) noexcept;
 
   // Sets asked.came_of. The outcome holds once the batch is on disk.
   void apply(core::change& asked);
@@ -63,7 +60,7 @@ class commit_group {
 
   [[nodiscard]] rocksdb::WriteBatch& batch() noexcept { return batch_; }
   // About what the batch will have.
-  [[nodiscard]] std::size_t bytes() const noexcept { return sealed_bytes_; }
+  [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
   // The last number given out.
   [[nodiscard]] std::uint64_t sequence() const noexcept { return sequence_; }
   // The API keys after this group, when it changed them. Published once the batch is on disk.
@@ -78,6 +75,7 @@ class commit_group {
   struct project_state : known_project {
     bool changed = false;
     bool made_or_deleted = false;
+    bool secrets_touched = false;  // some of its secrets are in secrets_
   };
 
   core::result<core::outcome> run(core::upsert_secret& asked);
@@ -97,10 +95,12 @@ class commit_group {
   };
 
   core::result<project_state*> load_project(core::project_id const& id);
-  core::result<touched_secret*> load_secret(std::string const& key);
+  core::result<touched_secret*> load_secret(project_state& project, std::string const& key);
   void write_secret(std::string const& key, touched_secret const& secret);
-  core::result<void> remove_rows_of(core::project_id const& id);
+  core::result<void> remove_rows_of(core::project_id const& id, project_state const& project);
   void remove_from_scopes(core::project_id const& id);
+  [[nodiscard]] core::api_key_directory const& api_keys() const noexcept;
+  core::api_key_directory& api_keys_to_change();
   void put_api_key(core::api_key_entry const& key);
   [[nodiscard]] core::write_moment next_moment() noexcept { return {now_, ++sequence_}; }
 
@@ -110,8 +110,7 @@ class commit_group {
   rocksdb::WriteBatch batch_;
   std::unordered_map<core::project_id, project_state> projects_;
   std::unordered_map<std::string, touched_secret> secrets_;  // by key in the store
-  std::size_t sealed_bytes_ = 0;
-  bool forgets_ = false;  // rows were changed that this group does not know by name
+  std::size_t bytes_ = 0;
   std::shared_ptr<core::api_key_directory> new_api_keys_;
 };
 

@@ -84,13 +84,9 @@ bool store::commit(std::vector<core::change*> const& taken) {
                                  *directory};
     commit_group group(context, sequence_, parts_.clock.now());
     std::vector<core::change*> changes;
-    bool closed = false;
-    while (at < taken.size() && !closed &&
-           changes.size() < core::limits::commit_group_changes_max &&
+    while (at < taken.size() && changes.size() < core::limits::commit_group_changes_max &&
            group.bytes() < core::limits::commit_group_bytes_max) {
       core::change* const next = taken[at];
-      closed = commit_group::wants_to_be_alone(next->what);
-      if (closed && !changes.empty()) break;
       group.apply(*next);
       changes.push_back(next);
       ++at;

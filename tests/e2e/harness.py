@@ -106,11 +106,14 @@ class Server:
             command = as_user(self.user) + command
         return command
 
-    def start(self):
-        """Starts and waits until it serves. Raises with the log when it does not."""
+    def spawn(self):
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(self.command(), stdout=subprocess.PIPE, stderr=log,
                                             env=self.environment())
+
+    def start(self):
+        """Starts and waits until it serves. Raises with the log when it does not."""
+        self.spawn()
         line = self.process.stdout.readline().decode()
         if not line.startswith("listening on http://"):
             self.process.wait(START_SECONDS_MAX)

@@ -1,4 +1,8 @@
-"""Rows about a store of 5 million secrets: start, lists, bytes on disk."""
+"""Rows about a store of 5 million secrets: start, lists, bytes on disk.
+
+A list is measured twice: as it is for a server that has run for a while (each was asked for once
+before, and is remembered), and when none is remembered (projects in turn, so that the one asked for
+is always the one that was dropped first)."""
 import json
 import multiprocessing
 import os
@@ -7,18 +11,20 @@ import shutil
 import socket
 import subprocess
 import time
+from dataclasses import dataclass
 
 from peers.footprint import STARTS, milliseconds_to_answer
-from peers.load import UNIFORM_LISTS
-from peers.reads import loaded, rate
+from peers.load import LISTS_IN_TURN, STRIDE, UNIFORM_LISTS
+from peers.reads import cost, loaded, rate
 from peers.rows import Row, alternate, at_most, in_rounds, median, not_measured
-from peers.system import note, server_core, temporary_folder
+from peers.system import note, raise_descriptor_limit, server_core, temporary_folder
 from peers.tacit import KEY, PROJECT, SECRETS, Tacit, value_of
 
 SMALL_PROJECTS = 1000
 FILLERS = 2  # processes
-CONNECTIONS = 128  # each
-FAMILIES = ("projects", "secrets", "values", "counters", "api_keys", "meta")
+CONNECTIONS = 256  # each
+FAMILIES = ("projects", "secrets", "values", "counters", "api_keys", "meta", "deliveries")
+SMALLEST_CACHE = {"TACIT_LIMITS_LIST_CACHE_MEGABYTES": "1"}
 
 
 class Kept(Tacit):
@@ -104,14 +110,31 @@ def in_processes(server, projects, batches, mark):
             raise SystemExit("bench: filling the store failed")
 
 
+@dataclass
+class Filled:
+    folder: str
+    projects: int
+    token: str
+    seconds: float  # that filling it took; 0 when it was there
+
+    def serve(self, **options):
+        return Kept(self.folder, self.token, **options)
+
+
 def fill(folder, projects):
-    """Returns the API key and how long it took."""
+    """As it was left there by an earlier run, when that finished."""
+    done = os.path.join(folder, "filled.json")
+    if os.path.exists(done):
+        with open(done) as file:
+            filled = Filled(folder, **json.load(file))
+        if filled.projects != projects:
+            raise SystemExit("bench: %s has %d projects: remove it" % (folder, filled.projects))
+        return filled
     with Kept(folder) as server:
         note("  big: filling %d projects" % projects)
         began = time.monotonic()
         in_processes(server, projects, making_projects, b"HTTP/1.1 201 ")
-        made = time.monotonic()
-        note("  big: projects made in %.0f s" % (made - began))
+        note("  big: projects made in %.0f s" % (time.monotonic() - began))
         in_processes(server, projects, making_secrets, b"HTTP/1.1 200 ")
         took = time.monotonic() - began
         note("  big: filled in %.0f s" % took)
@@ -121,22 +144,36 @@ def fill(folder, projects):
         began = time.monotonic()
         server.stop()
         note("  big: stopped in %.1f s" % (time.monotonic() - began))
-        return server.token, took
+        with open(done, "w", opener=private) as file:
+            json.dump({"projects": projects, "token": server.token, "seconds": 0}, file)
+        return Filled(folder, projects, server.token, took)
 
 
-def bytes_on_disk(server):
+def private(path, flags):
+    return os.open(path, flags, 0o600)
+
+
+def bytes_on_disk(store):
     total = 0
-    for folder, _, names in os.walk(server.store):
+    for folder, _, names in os.walk(store):
         total += sum(os.stat(os.path.join(folder, name)).st_blocks * 512 for name in names)
     return total
 
 
-def compact(server):
-    """Everything to the lowest level, with RocksDB's own tool and the store's own options."""
-    for family in FAMILIES:
-        subprocess.run(["ldb", "--db=" + server.store, "--try_load_options",
-                        "--column_family=" + family, "compact"],
-                       check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+def compacted_bytes(store):
+    """Of a copy, everything moved to the lowest level with RocksDB's own tool and the store's own
+    options."""
+    folder = temporary_folder()
+    copy = os.path.join(folder, "store")
+    try:
+        shutil.copytree(store, copy, ignore=shutil.ignore_patterns("*.sock"))
+        for family in FAMILIES:
+            subprocess.run(["ldb", "--db=" + copy, "--try_load_options",
+                            "--column_family=" + family, "compact"],
+                           check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        return bytes_on_disk(copy)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def getting_lists(server, numbers):
@@ -147,56 +184,80 @@ def getting_lists(server, numbers):
                for number in numbers[at:at + SECRETS]]
 
 
-def lists(plan, folder, token, projects):
+def remembered(plan, filled):
     def run():
-        with Kept(folder, token, core=server_core(), threads=1) as server:
-            in_processes(server, projects, getting_lists, b"HTTP/1.1 200 ")
-            script = UNIFORM_LISTS % {"form": PROJECT, "projects": projects}
+        with filled.serve(core=server_core(), threads=1) as server:
+            in_processes(server, filled.projects, getting_lists, b"HTTP/1.1 200 ")
+            script = UNIFORM_LISTS % {"form": PROJECT, "projects": filled.projects}
+            return loaded(plan, server, url=server.url, headers=server.headers(), script=script)
+    return run
+
+
+def not_remembered(plan, filled):
+    def run():
+        with filled.serve(core=server_core(), threads=1, settings=SMALLEST_CACHE) as server:
+            script = LISTS_IN_TURN % {"form": PROJECT, "projects": filled.projects,
+                                      "stride": STRIDE}
             return loaded(plan, server, url=server.url, headers=server.headers(), script=script)
     return run
 
 
 def big_rows(plan):
-    folders = [temporary_folder(), temporary_folder()]
+    kept = plan.big_store
+    folder = kept or temporary_folder()
+    if kept:
+        os.makedirs(kept, exist_ok=True)
+        os.chmod(kept, 0o755)
     try:
-        return rows_of(plan, folders)
+        raise_descriptor_limit(FILLERS * CONNECTIONS + 1000)
+        filled = [fill(os.path.join(folder, str(projects)), projects)
+                  for projects in (plan.projects_in_big, SMALL_PROJECTS)]
+        return rows_of(plan, *filled)
     finally:
-        for folder in folders:
+        if not kept:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def rows_of(plan, folders):
-    projects = plan.projects_in_big
-    secrets = projects * SECRETS
-    token, took = fill(folders[0], projects)
-    small_token, _ = fill(folders[1], min(projects, SMALL_PROJECTS))
-    plan.state("filled over HTTP, %d connections: %d secrets in %d projects in %.0f s"
-               % (FILLERS * CONNECTIONS, secrets, projects, took))
-    plan.state("the files are in the page cache at every start and list")
-    plan.state("lists: each was asked for once before the warm-up; limits.list_cache_megabytes at "
-               "its default, an eighth of the memory")
-    store = Kept(folders[0], token)
-    starts = [milliseconds_to_answer(store) for _ in range(STARTS)]
-    got = alternate(plan, "lists", big=lists(plan, folders[0], token, projects),
-                    small=lists(plan, folders[1], small_token, min(projects, SMALL_PROJECTS)))
+def lists_row(plan, which, side, big, small):
+    got = alternate(plan, "lists, " + which, big=side(plan, big), small=side(plan, small))
     p50 = {name: median(figures, lambda one: one.p50) for name, figures in got.items()}
-    before = bytes_on_disk(store) / secrets
-    rows = [
-        at_most("start to first 200, %d secrets, after a clean stop" % secrets, median(starts),
-                500, "median of %d, slowest %.0f ms" % (STARTS, max(starts)), "%.0f", " ms"),
-        at_most("list p50, 64 connections, %d projects chosen uniformly, against %d"
-                % (projects, SMALL_PROJECTS), p50["big"] / p50["small"], 1.5,
-                "p50 %.0f us, %.0f us; %s, %s requests/s" % (
-                    p50["big"], p50["small"], in_rounds(got["big"], rate),
-                    in_rounds(got["small"], rate))),
-        Row("bytes on disk per secret as the server left them", "%.0f" % before,
-            "for information", None, "blocks of the whole store folder"),
-    ]
+    row = at_most(
+        "list p50, 64 connections, %d projects against %d, %s"
+        % (big.projects, small.projects, which), p50["big"] / p50["small"], 1.5,
+        "p50 %.0f us, %.0f us; %s, %s requests/s; server CPU per request %.1f us, %.1f us" % (
+            p50["big"], p50["small"], in_rounds(got["big"], rate), in_rounds(got["small"], rate),
+            median(got["big"], cost), median(got["small"], cost)))
+    return row, p50
+
+
+def rows_of(plan, big, small):
+    secrets = big.projects * SECRETS
+    if big.seconds:
+        plan.state("filled over HTTP, %d connections: %d secrets in %d projects in %.0f s"
+                   % (FILLERS * CONNECTIONS, secrets, big.projects, big.seconds))
+    plan.state("the files are in the page cache at every start and list; block cache 64 MB")
+    plan.state("remembered: each list was asked for once before the warm-up, then chosen "
+               "uniformly; limits.list_cache_megabytes at its default, an eighth of the memory")
+    plan.state("not remembered: limits.list_cache_megabytes 1, projects in turn, %d apart, so that "
+               "every list is read from the store" % STRIDE)
+    starts = [milliseconds_to_answer(big.serve()) for _ in range(STARTS)]
+    rows = [at_most("start to first 200, %d secrets, after a clean stop" % secrets,
+                    median(starts), 500, "median of %d, slowest %.0f ms" % (STARTS, max(starts)),
+                    "%.0f", " ms")]
+    warm, p50_warm = lists_row(plan, "each asked for before", remembered, big, small)
+    cold, p50_cold = lists_row(plan, "none remembered", not_remembered, big, small)
+    rows += [warm, cold, Row(
+        "list p50 of the big store, none remembered, against the small one's remembered lists",
+        "%.1f" % (p50_cold["big"] / p50_warm["small"]), "for information", None, "%.0f us, %.0f us"
+        % (p50_cold["big"], p50_warm["small"]))]
+    store = big.serve().store
+    rows.append(Row("bytes on disk per secret as the server left them",
+                    "%.0f" % (bytes_on_disk(store) / secrets), "for information", None,
+                    "blocks of the whole store folder"))
     figure = "bytes on disk per secret (40-byte value, 20-byte key) after compaction"
     try:
-        compact(store)
-        rows.append(at_most(figure, bytes_on_disk(store) / secrets, 350,
-                            "all families compacted with ldb", "%.0f"))
+        rows.append(at_most(figure, compacted_bytes(store) / secrets, 350,
+                            "all families of a copy compacted with ldb", "%.0f"))
     except (OSError, subprocess.CalledProcessError) as why:
         rows.append(not_measured(figure, "at most 350", "ldb: %s" % why))
     return rows

@@ -68,6 +68,16 @@ function request()
 end
 """ + DONE
 
+# The lists of all projects in turn, each as far from the last as if it were chosen.
+STRIDE = 7919  # a prime that divides no number of projects here: every project has its turn
+LISTS_IN_TURN = """
+local number = 0
+function request()
+  number = (number + %(stride)d) %% %(projects)d
+  return wrk.format("GET", string.format("/api/v1/projects/%(form)s/secrets", number))
+end
+""" + DONE
+
 
 class Meter:
     """CPU time of the client (which is waited for in between), the server and everybody else."""
@@ -102,6 +112,7 @@ class Figures:
     client_cpu: float  # CPU seconds
     cpu: float  # the server's
     others_share: float  # of one core, taken by everybody else: how quiet the machine was
+    meanwhile: list = None  # what was done while it ran gave this
 
     @property
     def rate(self):
@@ -136,7 +147,8 @@ class Wrk:
     script: str = PLAIN
     headers: dict = None
 
-    def run(self, seconds):
+    def run(self, seconds, meanwhile=()):
+        """`meanwhile`: (seconds from the start, what to do then), in order."""
         path = os.path.join(self.server.folder, "wrk.lua")
         with open(path, "w") as file:
             file.write(self.script)
@@ -145,16 +157,22 @@ class Wrk:
         for pair in (self.headers or {}).items():
             command += ["-H", "%s: %s" % pair]
         meter = Meter(self.server)
-        ran = subprocess.run(pinned(command + [self.url], self.core), capture_output=True,
-                             text=True, check=False)
-        line = [line for line in ran.stderr.splitlines() if line.startswith("figures ")]
+        began = time.monotonic()
+        gave = []
+        with subprocess.Popen(pinned(command + [self.url], self.core), stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True) as running:
+            for due, act in meanwhile:
+                time.sleep(max(0, began + due - time.monotonic()))
+                gave.append(act())
+            out, err = running.communicate()
+        line = [line for line in err.splitlines() if line.startswith("figures ")]
         if not line:
-            raise SystemExit("bench: wrk failed:\n" + ran.stdout + ran.stderr)
+            raise SystemExit("bench: wrk failed:\n" + out + err)
         requests, duration, p50, p99, status, errors = map(int, line[0].split()[1:])
         if status or errors or not requests:
             raise SystemExit("bench: %d of %d answers of %s were wrong, %d broke"
                              % (status, requests, self.url, errors))
-        return Figures(requests, duration / 1e6, p50, p99, **meter.stop())
+        return Figures(requests, duration / 1e6, p50, p99, meanwhile=gave, **meter.stop())
 
 
 def redis_set(server, keys, connections, seconds, threads):

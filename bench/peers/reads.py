@@ -27,6 +27,7 @@ def start_tacit(settings=None):
 
 def loaded(plan, server, **load):
     """Warms up, then measures."""
+    plan.state_cores()
     wrk = Wrk(server, core=client_core(), connections=CONNECTIONS, **load)
     wrk.run(plan.warm_seconds)
     return wrk.run(plan.seconds)

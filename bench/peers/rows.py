@@ -2,7 +2,7 @@
 import statistics
 from dataclasses import dataclass, field
 
-from peers.system import note, wait_until_quiet
+from peers.system import client_core, note, server_core, wait_until_quiet
 
 QUIET = 0.15  # of one core, taken by others
 WAIT_SECONDS = 15
@@ -42,12 +42,25 @@ class Plan:
     seconds: int = 5
     warm_seconds: int = 1
     projects_in_big: int = 200_000
+    big_store: str = ""  # folder of the big stores when they are kept from run to run
     settings: list = field(default_factory=list)  # lines for the report
     others_shares: list = field(default_factory=list)  # of the measurements that count
 
     def state(self, text):
         if text not in self.settings:
             self.settings.append(text)
+
+    def state_cores(self):
+        self.state("server on core %d, wrk (1 thread) on core %d, tacit with TACIT_THREADS=1"
+                   % (server_core(), client_core()))
+
+    def state_others(self):
+        if self.others_shares:
+            self.state(
+                "CPU that others took meanwhile, of one core: median %.0f %%, most %.0f %%; a "
+                "measurement waits up to %d s for a quiet machine, and of up to %d the one with "
+                "least of it counts" % (100 * statistics.median(self.others_shares),
+                                        100 * max(self.others_shares), WAIT_SECONDS, ATTEMPTS))
 
 
 def others_share(got):

@@ -37,13 +37,10 @@ std::string associated_data(value_place const& place) {
   return bytes;
 }
 
-}  // namespace
-
-std::string seal_with(intake_key const& key,
-                      std::span<unsigned char const, sealed_key_bytes> sealed_key,
-                      record_key const& record,
-                      std::span<unsigned char const, aead_nonce_bytes> nonce,
-                      std::string_view value, value_place const& place) {
+std::string seal_under(value_key const& key,
+                       std::span<unsigned char const, sealed_key_bytes> sealed_key,
+                       std::span<unsigned char const, aead_nonce_bytes> nonce,
+                       std::string_view value, value_place const& place) {
   std::string sealed;
   sealed.reserve(value.size() + sealed_value_overhead_bytes);
   wire_writer to(sealed);
@@ -52,15 +49,26 @@ std::string seal_with(intake_key const& key,
   to.bytes(nonce);
   std::size_t const head = sealed.size();
   sealed.resize(head + value.size() + aead_tag_bytes);
-  value_key const one_value = derive_value_key(record, key);
-  aead_encrypt(one_value.reveal(), nonce, as_bytes(associated_data(place)), as_bytes(value),
+  aead_encrypt(key.reveal(), nonce, as_bytes(associated_data(place)), as_bytes(value),
                reinterpret_cast<unsigned char*>(sealed.data() + head));
   return sealed;
 }
 
+}  // namespace
+
+std::string seal_with(intake_key const& key,
+                      std::span<unsigned char const, sealed_key_bytes> sealed_key,
+                      record_key const& record,
+                      std::span<unsigned char const, aead_nonce_bytes> nonce,
+                      std::string_view value, value_place const& place) {
+  return seal_under(derive_value_key(record, key), sealed_key, nonce, value, place);
+}
+
 void sealer::renew(std::int64_t boot_milliseconds) {
-  fill_random(key_->reveal_mutable());
-  sealed_key_ = seal_key(to_, *key_);
+  fill_random(intake_->reveal_mutable());
+  sealed_key_ = seal_key(to_, *intake_);
+  *key_ = derive_value_key(record_, *intake_);
+  intake_->clear();
   uses_left_ = limits::intake_uses_max;
   born_boot_milliseconds_ = boot_milliseconds;
 }
@@ -78,7 +86,7 @@ std::string sealer::seal(std::string_view value, value_place const& place,
   --uses_left_;
   std::array<unsigned char, aead_nonce_bytes> nonce;
   fill_nonce(nonce);
-  std::string sealed = seal_with(*key_, sealed_key_, record_, nonce, value, place);
+  std::string sealed = seal_under(*key_, sealed_key_, nonce, value, place);
   if (uses_left_ == 0) key_->clear();
   return sealed;
 }

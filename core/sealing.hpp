@@ -25,7 +25,7 @@ inline constexpr std::size_t sealed_value_overhead_bytes =
 inline constexpr std::size_t sealed_value_bytes_max =
     limits::value_bytes_max + sealed_value_overhead_bytes;
 
-// Seals values with an intake key that it makes for itself and forgets after
+// Seals values with an intake key that it makes for itself; what comes of it is forgotten after
 // limits::intake_uses_max values or limits::intake_milliseconds_max. One per thread.
 class sealer {
  public:
@@ -35,7 +35,7 @@ class sealer {
   [[nodiscard]] std::string seal(std::string_view value, value_place const& place,
                                  std::int64_t boot_milliseconds);
 
-  // Forgets the intake key when it is too old. Called now and then, so that an idle thread does
+  // Forgets the key when it is too old. Called now and then, so that an idle thread does
   // not keep one.
   void forget_if_old(std::int64_t boot_milliseconds) noexcept;
 
@@ -44,7 +44,9 @@ class sealer {
 
   store_public_key const& to_;
   record_key const& record_;
-  locked_ptr<intake_key> key_ = make_locked(intake_key());
+  // The intake key is here only until it is sealed: what seals is the key derived from it.
+  locked_ptr<intake_key> intake_ = make_locked(intake_key());
+  locked_ptr<value_key> key_ = make_locked(value_key());
   std::array<unsigned char, sealed_key_bytes> sealed_key_{};
   std::uint32_t uses_left_ = 0;
   std::int64_t born_boot_milliseconds_ = 0;

@@ -1,8 +1,8 @@
 """Rows about how evenly tacit's threads share few and many connections.
 
-Which thread serves a connection is read from the kernel: each has an epoll instance of its own, whose
-descriptors /proc lists. What a connection got is counted by the kernel too, in bytes that its client
-has acknowledged, so nothing is added to the server or to wrk."""
+Which thread serves a connection is read from the kernel: each has an epoll instance of its own,
+whose descriptors /proc lists. What a connection got is counted by the kernel too, in bytes that its
+client has acknowledged, so nothing is added to the server or to wrk."""
 import os
 import re
 import statistics
@@ -89,13 +89,13 @@ def share_of_busiest(figures):
 
 
 def slowest_thread(figures):
-    """Mean time of a request of the thread whose connections waited longest, against the other's."""
+    """Mean time of a request: of the thread that took longest, against the one that took least."""
     means = [len(thread) / sum(thread) for thread in figures.threads]
     return max(means) / min(means)
 
 
 def spread(figures):
-    """Requests of the connection that got fewest and of the one that got most, against the median."""
+    """Requests of the connections that got fewest and most, against the median."""
     every = sorted(one for thread in figures.threads for one in thread)
     middle = statistics.median(every)
     return every[0] / middle, every[-1] / middle
@@ -103,8 +103,8 @@ def spread(figures):
 
 def balance_rows(plan):
     raise_descriptor_limit(4096)
-    plan.state("balance: server and wrk (1 thread) share all cores, tacit with its default threads; "
-               "a thread's connections from its epoll instance in /proc, a connection's requests "
+    plan.state("server and wrk (1 thread) share all cores, tacit with its default threads; a "
+               "thread's connections from its epoll instance in /proc, a connection's requests "
                "from the bytes that its client acknowledged (ss)")
     rows = []
     for connections in CONNECTIONS:
@@ -124,9 +124,9 @@ def balance_rows(plan):
         least, most = (statistics.median(ends) for ends in zip(*(spread(one) for one in got)))
         rows.append(Row(
             figure, "%.0f %%" % (100 * busiest), "for information", None,
-            "of %d threads; connections %s; a request took %.2f times as long on the slower thread; "
-            "a connection got %.2f to %.2f of the median's requests; p50 %s us, p99 %s us, %s "
-            "requests/s" % (
+            "of %d threads; connections %s; a request took %.2f times as long on the slower "
+            "thread; a connection got %.2f to %.2f of the median's requests; p50 %s us, p99 %s us, "
+            "%s requests/s" % (
                 len(got[0].threads), "/".join(str(len(thread)) for thread in got[0].threads), waits,
                 least, most, "/".join("%.0f" % one.p50 for one in got),
                 "/".join("%.0f" % one.p99 for one in got),

@@ -153,7 +153,7 @@ class Campaign:
         try:
             self.server.start()
         except RuntimeError:
-            self.server.process.stdout.close()
+            self.end(None)
             return False
         return True
 
@@ -178,14 +178,15 @@ class Campaign:
         self.end(signal.SIGTERM if plan.kind == "point" else signal.SIGKILL)
 
     def end(self, how):
-        """Until both processes are gone."""
+        """How every round's server goes: by this signal or, without one, by itself. Returns when
+        both processes are gone."""
         server = self.server
         apis = []
         with contextlib.suppress(IndexError, OSError):
             apis = [server.api_pid()]
         if how is not None and server.process.poll() is None:
             server.process.send_signal(how)
-        self.status = server.process.wait(60)
+        server.process.wait(60)
         server.process.stdout.close()
         wait_until(lambda: not any(is_alive(pid) for pid in apis))
 

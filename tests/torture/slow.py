@@ -4,8 +4,9 @@
   ./dev torture slow [ATTACK…] [--runs N] [--seconds N]
 
 For each attack, N times: tacit-bench asks 500 lists a second on 8 connections, alone and then
-beside the attack. Reported: the medians of its 99th percentile and their ratio, the most memory,
-and what is left of descriptors and memory afterwards. Wrong, and the end is 1: an answer that is
+beside the attack. Reported: the medians of its 99th percentile and their ratio, what the server
+used of one core alone and beside, the most memory, and what is left of descriptors and memory
+afterwards. Wrong, and the end is 1: an answer that is
 wrong or missing, more memory than MEMORY says, descriptors that do not come back, a fresh client
 that is not served. A ratio above 2 is reported as such.
 
@@ -133,19 +134,29 @@ def is_served(server):
     return with_key.status == 200
 
 
+def measured(server, asked):
+    """(p99 in ns, cores used, what was wrong)"""
+    cpu, began = cpu_seconds(server.api_pid()), time.monotonic()
+    told, wrong = well_behaved(server, asked.seconds)
+    cores = (cpu_seconds(server.api_pid()) - cpu) / (time.monotonic() - began)
+    return (told["latency_ns"]["p99"] if told else 0), cores, wrong
+
+
 def one_attack(name, server, asked):
     pid = server.api_pid()
-    faults, alone, beside, most = [], [], [], 0
+    faults, alone, beside, most, cores = [], [], [], 0, ([], [])
     before_memory, before_descriptors = resident(pid), descriptors(pid)
     for _ in range(asked.runs):
-        told, wrong = well_behaved(server, asked.seconds)
-        alone.append(told["latency_ns"]["p99"] if told else 0)
+        p99, used, wrong = measured(server, asked)
+        alone.append(p99)
+        cores[0].append(used)
         faults += ["alone: " + one for one in wrong]
         attack = Attack(name, server, asked.seconds + 60, server.key)
         with Watch(pid) as watch:
-            told, wrong = well_behaved(server, asked.seconds)
+            p99, used, wrong = measured(server, asked)
         attack.end()
-        beside.append(told["latency_ns"]["p99"] if told else 0)
+        beside.append(p99)
+        cores[1].append(used)
         faults += wrong
         most = max(most, watch.most)
         try:
@@ -158,10 +169,11 @@ def one_attack(name, server, asked):
     if grown > MEMORY.get(name, MEMORY_ELSE):
         faults.append("grew by %d MiB" % (grown // MIB))
     ratio = statistics.median(beside) / max(1, statistics.median(alone))
-    print("%-22s %-34s p99 %6.2f ms alone, %6.2f ms beside: x%-5.2f%s grew %3d MiB, %3d left  %s"
-          % (
+    print("%-22s %-34s p99 %6.2f ms alone, %6.2f ms beside: x%-5.2f%s CPU %.2f, %.2f cores, grew "
+          "%3d MiB, %3d left  %s" % (
         name, attack.began, statistics.median(alone) / 1e6, statistics.median(beside) / 1e6, ratio,
-        " MORE THAN DOUBLED" if ratio > RATIO_MAX else "", grown // MIB,
+        " MORE THAN DOUBLED" if ratio > RATIO_MAX else "", statistics.median(cores[0]),
+        statistics.median(cores[1]), grown // MIB,
         max(0, resident(pid) - before_memory) // MIB, "; ".join(faults) or "ok"), flush=True)
     return faults, ratio
 

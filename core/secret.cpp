@@ -41,7 +41,7 @@ void release_locked(void* data) noexcept { sodium_free(data); }
 void secret_buffer::release::operator()(char* data) const noexcept { release_locked(data); }
 
 secret_buffer::secret_buffer(std::size_t capacity)
-    : data_(static_cast<char*>(allocate_locked(capacity == 0 ? 1 : capacity))),
+    : data_(capacity == 0 ? nullptr : static_cast<char*>(allocate_locked(capacity))),
       capacity_(capacity) {}
 
 secret_buffer::secret_buffer(secret_buffer&& other) noexcept

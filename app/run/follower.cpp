@@ -15,8 +15,9 @@ using std::chrono::milliseconds;
 constexpr std::chrono::seconds held_at_most{core::limits::wait_seconds_max};
 // Beyond what the server may hold a question, for its answer to come.
 constexpr std::chrono::seconds answer_at_most{30};
-// So that a burst of changes is one or two answers.
-constexpr milliseconds after_change{50};
+// So that a burst of changes is one or two answers, and that of a thousand who follow one project
+// each has its answer before the first of them asks again.
+constexpr milliseconds after_change{100};
 // A server that does not hold questions is asked now and then.
 constexpr std::chrono::seconds held_at_least{1};
 constexpr std::chrono::seconds unheld_pause{5};

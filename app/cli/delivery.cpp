@@ -23,19 +23,19 @@ void say_withheld(std::vector<std::string_view> const& names) {
       " (delivery.deliver_names in the server's settings allows them)");
 }
 
-std::unique_ptr<delivery_source> open_source(delivery_arguments const& from,
-                                             surroundings const& around) {
-  auto source = open_delivery_source(from, around);
-  if (!from.cache_dir) return source;
-  delivery_cache cache({*from.cache_dir, from.cache_key_file, from.cache_age_max});
-  return make_caching_source(std::move(source), from.project, std::move(cache));
-}
-
 std::string line_of(undelivered const& why) {
   return why.advice.empty() ? why.line : why.line + "; " + why.advice;
 }
 
 }  // namespace
+
+std::unique_ptr<delivery_source> open_cached_source(delivery_arguments const& from,
+                                                    surroundings const& around) {
+  auto source = open_delivery_source(from, around);
+  if (!from.cache_dir) return source;
+  delivery_cache cache({*from.cache_dir, from.cache_key_file, from.cache_age_max});
+  return make_caching_source(std::move(source), from.project, std::move(cache));
+}
 
 delivery_answer ask_patiently(delivery_source& source, std::chrono::milliseconds wait) {
   using clock = std::chrono::steady_clock;
@@ -55,8 +55,8 @@ delivery_answer ask_patiently(delivery_source& source, std::chrono::milliseconds
   }
 }
 
-delivered fetch_values(delivery_arguments const& from, surroundings const& around) {
-  delivery_answer answer = ask_patiently(*open_source(from, around), from.wait);
+delivered fetch_values(delivery_source& source, std::chrono::milliseconds wait) {
+  delivery_answer answer = ask_patiently(source, wait);
   if (!answer) throw cli_error(exit_failed, line_of(answer.error()));
   say_withheld(answer->withheld);
   return *std::move(answer);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <memory>
 #include <vector>
 
 #include "app/cli/commands.hpp"
@@ -12,9 +13,14 @@
 
 namespace tacit::app {
 
-// The set from the source and the cache that the arguments name. Throws cli_error for every other
+// The source that the arguments name, with the cache that they name: what it answers is kept there,
+// also what it answers to who follows changes. Throws as open_delivery_source().
+[[nodiscard]] std::unique_ptr<delivery_source> open_cached_source(delivery_arguments const& from,
+                                                                  surroundings const& around);
+
+// The set from the source, which is asked as ask_patiently() does. Throws cli_error for every other
 // answer. Says on stderr what was withheld, and where the set is from when it is not the keeper's.
-[[nodiscard]] delivered fetch_values(delivery_arguments const& from, surroundings const& around);
+[[nodiscard]] delivered fetch_values(delivery_source& source, std::chrono::milliseconds wait);
 
 // Asks until the answer is another than unavailable, or `wait` is over: with growing delays, and a
 // line on stderr when it begins to wait.

@@ -54,7 +54,7 @@ int write_env(delivery_arguments const& from, env_arguments const& wanted) {
     throw cli_error(exit_wrong_usage,
                     "--format raw writes one value: name it with --key KEY; see: tacit env --help");
   }
-  delivered const set = fetch_values(from, read_surroundings());
+  delivered const set = fetch_values(*open_cached_source(from, read_surroundings()), from.wait);
   std::vector<env_entry> const entries = choose(set, wanted.keys);
   refuse_what_does_not_fit(wanted.format, entries);
   write_out(format_env(wanted.format, entries).reveal());

@@ -74,14 +74,14 @@ int run_command(delivery_arguments const& from, run_arguments const& how) {
   prctl(PR_SET_DUMPABLE, 0);  // until the exec: a value is never in a core file
   selection wanted{how.only, how.required};
   add_required_file(wanted);
-  surroundings const around = read_surroundings();
-  delivered set = fetch_values(from, around);
+  auto source = open_cached_source(from, read_surroundings());
+  delivered set = fetch_values(*source, from.wait);
   require_all(narrow(set, wanted), from.project);
   bool const follows = how.action != change_action::none;
   if (!follows && !how.mask) {
     become(make_child_environment(how.pristine ? nullptr : environ, set), how.command);
   }
-  auto source = follows ? open_delivery_source(from, around) : nullptr;
+  if (!follows) source.reset();
   return end_as(supervise(how, wanted, std::move(set), std::move(source)));
 }
 

@@ -319,7 +319,7 @@ BOOST_AUTO_TEST_CASE(a_keeper_that_is_not_there_is_unavailable_and_named) {
   try {
     delivery_arguments from{"p", "/nonexistent", {}};
     from.wait = std::chrono::milliseconds(0);
-    static_cast<void>(fetch_values(from, around));
+    static_cast<void>(fetch_values(*open_cached_source(from, around), from.wait));
   } catch (cli_error const& fault) {
     BOOST_TEST(fault.status() == exit_failed);
     said = fault.what();

@@ -1,11 +1,13 @@
 #include "net/answer.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <chrono>
 #include <cstdio>
 
 #include "core/check.hpp"
+#include "core/secret.hpp"
 #include "net/json_writer.hpp"
 
 namespace tacit::net {
@@ -24,6 +26,18 @@ void append_field(std::string& out, std::string_view name, std::uint64_t number)
   out.append(name).append(": ");
   append_number(out, number);
   out.append("\r\n");
+}
+
+constexpr std::size_t head_bytes_max = 1024;  // enough for every answer's
+
+// Growing by itself would leave what is there in freed memory: labels, a new API key.
+void make_room(std::string& out, std::size_t bytes) {
+  if (out.capacity() - out.size() >= bytes) return;
+  std::string larger;
+  larger.reserve(std::max(out.capacity() * 2, out.size() + bytes));
+  larger.append(out);
+  core::wipe(out.data(), out.size());
+  out.swap(larger);
 }
 
 // The status line, with its end.
@@ -274,6 +288,7 @@ void append_answer_head(std::string& out, answer_head const& head, std::string_v
 
 void append_answer(std::string& out, answer_head const& head, std::string_view date,
                    std::string_view body) {
+  make_room(out, head_bytes_max + body.size());
   append_answer_head(out, head, date, body.size());
   if (head.has_body) out.append(body);
 }

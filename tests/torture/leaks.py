@@ -331,10 +331,9 @@ class Campaign:
                     where[place] = where.get(place, 0) + len(places)
 
     def faults(self):
-        """What must not be. Labels, which lists show, and a project's id, which is no value, are
-        only counted in memory."""
+        """What must not be. A project's id, which is no value, is only counted in memory."""
         return {path: where for path, where in self.hits.items()
-                if not path.startswith(("label", "id ")) or not set(where) <= set(PLACES[-2:])}
+                if not path.startswith("id ") or not set(where) <= set(PLACES[-2:])}
 
     def run(self, rounds):
         for _ in range(rounds):

@@ -35,8 +35,10 @@ namespace {
 constexpr std::uint8_t format_1 = 1;
 constexpr std::int64_t no_time = std::numeric_limits<std::int64_t>::min();
 
-std::string place_bytes(row_place place) {
+// With room for `more` bytes behind them.
+std::string place_bytes(row_place place, std::size_t more = 0) {
   std::string bytes;
+  bytes.reserve(2 + place.key.size() + more);
   wire_writer to(bytes);
   to.number(static_cast<std::uint8_t>(place.in));
   to.short_text(place.key);
@@ -78,6 +80,8 @@ std::optional<timestamp> time_from_wire(std::int64_t milliseconds) {
 }
 
 constexpr std::size_t secret_head_bytes = 1 + 4 * 8;
+constexpr std::size_t secret_row_bytes_min = secret_head_bytes + aead_nonce_bytes + aead_tag_bytes;
+constexpr std::size_t secret_row_bytes_max = secret_row_bytes_min + limits::label_bytes_max;
 
 void write_consumer(wire_writer& to, consumer const& one) {
   to.number(static_cast<std::uint8_t>(one.uid ? 1 : 0));
@@ -148,13 +152,14 @@ result<counter_row> decode_counters(row_keys const& keys, row_place place, std::
 
 std::string encode_secret(row_keys const& keys, row_place place, secret_row const& secret) {
   std::string row;
+  row.reserve(secret_row_bytes_max);
   wire_writer to(row);
   to.number(format_1);
   to.number(secret.version);
   to.number(secret.created.unix_milliseconds);
   to.number(secret.updated.unix_milliseconds);
   to.number(secret.record_id);
-  std::string const associated = place_bytes(place) + row;
+  std::string const associated = place_bytes(place, row.size()).append(row);
 
   std::array<unsigned char, aead_nonce_bytes> nonce;
   fill_nonce(nonce);
@@ -168,8 +173,7 @@ std::string encode_secret(row_keys const& keys, row_place place, secret_row cons
 }
 
 result<secret_row> decode_secret(row_keys const& keys, row_place place, std::string_view row) {
-  constexpr std::size_t least = secret_head_bytes + aead_nonce_bytes + aead_tag_bytes;
-  if (row.size() < least || row.size() > least + limits::label_bytes_max) return errc::corrupt;
+  if (row.size() < secret_row_bytes_min || row.size() > secret_row_bytes_max) return errc::corrupt;
   wire_reader from(row);
   auto const format = from.number<std::uint8_t>();
   secret_row secret;
@@ -181,7 +185,8 @@ result<secret_row> decode_secret(row_keys const& keys, row_place place, std::str
   from.bytes(std::span(nonce));
   if (!from.ok() || format != format_1) return errc::corrupt;
 
-  std::string const associated = place_bytes(place) + std::string(row.substr(0, secret_head_bytes));
+  std::string const associated =
+      place_bytes(place, secret_head_bytes).append(row.substr(0, secret_head_bytes));
   std::string_view const cipher = from.rest();
   std::array<char, limits::label_bytes_max> text{};
   auto const opened = aead_decrypt(keys.label.reveal(), nonce, as_bytes(associated),
@@ -299,7 +304,9 @@ std::string secrets_prefix_of(project_id const& project) {
 }
 
 std::string secret_key_of(project_id const& project, secret_name const& name) {
-  return secrets_prefix_of(project).append(name.text());
+  std::string key;
+  key.reserve(project.text().size() + 1 + name.text().size());
+  return key.append(project.text()).append(1, '/').append(name.text());
 }
 
 std::string receipt_key_of(row_keys const& keys, project_id const& project, consumer const& to) {

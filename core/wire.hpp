@@ -2,6 +2,7 @@
 // between the two processes. Each grammar stands in the file that uses these.
 #pragma once
 
+#include <array>
 #include <concepts>
 #include <cstdint>
 #include <cstring>
@@ -20,11 +21,13 @@ class wire_writer {
 
   template <std::integral Number>
   void number(Number value) {
+    std::array<char, sizeof(Number)> raw;
     auto bits = static_cast<std::make_unsigned_t<Number>>(value);
-    for (std::size_t i = 0; i < sizeof(Number); ++i) {
-      out_.push_back(static_cast<char>(bits & 0xFFu));
+    for (char& byte : raw) {
+      byte = static_cast<char>(bits & 0xFFu);
       bits = static_cast<decltype(bits)>(sizeof bits > 1 ? bits >> 8 : 0);
     }
+    out_.append(raw.data(), raw.size());
   }
   void bytes(std::span<unsigned char const> data) {
     out_.append(reinterpret_cast<char const*>(data.data()), data.size());
@@ -55,8 +58,9 @@ class wire_reader {
   template <std::integral Number>
   [[nodiscard]] Number number() {
     std::string_view const raw = take(sizeof(Number));
+    if (raw.empty()) return 0;
     std::uint64_t bits = 0;
-    for (std::size_t i = raw.size(); i-- > 0;) {
+    for (std::size_t i = sizeof(Number); i-- > 0;) {
       bits = bits << 8 | static_cast<unsigned char>(raw[i]);
     }
     return static_cast<Number>(bits);

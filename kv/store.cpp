@@ -40,10 +40,15 @@ class store::snapshot {
   // error.
   template <typename Visit>
   result<void> scan(family in, std::string_view prefix, Visit&& visit) const {
+    // Told where to end, RocksDB does not read the block behind.
+    std::string end(prefix);
+    if (!end.empty()) ++end.back();  // '/', as core::secrets_prefix_of
+    rocksdb::Slice const bound(end);
+    rocksdb::ReadOptions options = options_;
+    if (!end.empty()) options.iterate_upper_bound = &bound;
     std::unique_ptr<rocksdb::Iterator> const rows(
-        store_.engine().NewIterator(options_, store_.in(in)));
-    rocksdb::Slice const from = as_slice(prefix);
-    for (rows->Seek(from); rows->Valid() && rows->key().starts_with(from); rows->Next()) {
+        store_.engine().NewIterator(options, store_.in(in)));
+    for (rows->Seek(as_slice(prefix)); rows->Valid(); rows->Next()) {
       auto const visited = visit(as_text(rows->key()), as_text(rows->value()));
       if (!visited) return visited.error();
     }

@@ -2,11 +2,35 @@
 // caller gives structure. No allocation but for the text's growth.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 
 namespace tacit::net {
+
+// How many bytes from the front of the text need no escape.
+inline std::size_t plain_prefix(std::string_view text) noexcept {
+  // Eight at a time: whether one of them is below a bound of at most 0x80, or is zero.
+  constexpr std::uint64_t ones = 0x0101010101010101;
+  constexpr auto has_less = [](std::uint64_t eight, std::uint64_t bound) {
+    return ((eight - ones * bound) & ~eight & ones * 0x80) != 0;
+  };
+  std::size_t at = 0;
+  for (std::uint64_t eight = 0; at + sizeof eight <= text.size(); at += sizeof eight) {
+    std::memcpy(&eight, text.data() + at, sizeof eight);
+    if (has_less(eight, 0x20) || has_less(eight ^ ones * '"', 1) ||
+        has_less(eight ^ ones * '\\', 1)) {
+      break;
+    }
+  }
+  for (; at < text.size(); ++at) {
+    char const c = text[at];
+    if (static_cast<unsigned char>(c) < 0x20 || c == '"' || c == '\\') break;
+  }
+  return at;
+}
 
 // Appends the text with quotes and escapes: what must be escaped is, everything else (also
 // non-ASCII) stays as it is. Sink has append(std::string_view).
@@ -14,13 +38,13 @@ template <typename Sink>
 void append_json_text(Sink& out, std::string_view text) {
   constexpr std::string_view hex = "0123456789abcdef";
   out.append(std::string_view("\""));
-  std::size_t plain = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    char const c = text[i];
+  while (true) {
+    std::size_t const plain = plain_prefix(text);
+    out.append(text.substr(0, plain));
+    if (plain == text.size()) break;
+    char const c = text[plain];
+    text.remove_prefix(plain + 1);
     auto const byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && c != '"' && c != '\\') continue;
-    out.append(text.substr(plain, i - plain));
-    plain = i + 1;
     char const escaped[6] = {'\\', 'u', '0', '0', hex[byte >> 4], hex[byte & 15u]};
     switch (c) {
       case '"':
@@ -43,7 +67,6 @@ void append_json_text(Sink& out, std::string_view text) {
         break;
     }
   }
-  out.append(text.substr(plain));
   out.append(std::string_view("\""));
 }
 

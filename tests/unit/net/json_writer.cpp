@@ -37,6 +37,23 @@ BOOST_AUTO_TEST_CASE(every_byte_is_escaped_or_stays_as_json_asks) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(every_byte_is_found_at_every_place_of_a_long_text) {
+  // Neighbours that a search by eights could take for one of those that it looks for.
+  for (char const filler : {'a', '!', '#', '[', ']', ' ', '\x7f', '\x80', '\xa2', '\xdc', '\xff'}) {
+    std::string const others(19, filler);
+    for (unsigned c = 0; c < 256; ++c) {
+      std::string const one = quoted(std::string(1, static_cast<char>(c)));
+      for (std::size_t at = 0; at <= others.size(); ++at) {
+        std::string text = others;
+        text.insert(at, 1, static_cast<char>(c));
+        std::string expected = '"' + others + '"';
+        expected.insert(1 + at, one.substr(1, one.size() - 2));
+        BOOST_REQUIRE(quoted(text) == expected);
+      }
+    }
+  }
+}
+
 BOOST_AUTO_TEST_CASE(texts_stay_what_they_are_around_escapes) {
   BOOST_TEST(quoted("") == "\"\"");
   BOOST_TEST(quoted("\xC3\xA9\xF0\x9F\x94\x91/\x7F") == "\"\xC3\xA9\xF0\x9F\x94\x91/\x7F\"");

@@ -5,12 +5,14 @@
 
 #include "app/cli/error.hpp"
 #include "app/cli/output.hpp"
+#include "app/standard_streams.hpp"
 #include "app/startup.hpp"
 #include "core/crypto.hpp"
 
 namespace tacit::app {
 
 int run_tacit(int argc, char** argv, confined_hook hook) {
+  if (!keep_standard_streams_apart()) return exit_failed;
   try {
     core::init_crypto();
     if (argc > 1 && std::string_view(argv[1]) == "api-process") return run_api_process(hook);

@@ -21,6 +21,7 @@
 #include "app/run/output_filter.hpp"
 #include "app/run/quiet_time.hpp"
 #include "app/run/signal_name.hpp"
+#include "app/standard_streams.hpp"
 #include "core/check.hpp"
 #include "core/crypto.hpp"
 
@@ -147,8 +148,8 @@ class supervisor {
     std::array<descriptor, 2> pipes;
     if (how_.mask) {
       bool const is_one = are_one_file(STDOUT_FILENO, STDERR_FILENO);
-      pipes[0] = filter(STDOUT_FILENO);
-      if (!is_one) pipes[1] = filter(STDERR_FILENO);
+      if (has_stream(STDOUT_FILENO)) pipes[0] = filter(STDOUT_FILENO);
+      if (!is_one && has_stream(STDERR_FILENO)) pipes[1] = filter(STDERR_FILENO);
       starting.out = pipes[0].number();
       starting.err = is_one ? starting.out : pipes[1].number();
     }

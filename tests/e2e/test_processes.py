@@ -317,6 +317,36 @@ def test_modes_of_what_it_makes():
         assert owner == int(status_of(server.api_pid())["Uid"].split()[0])
 
 
+class StartedWithout(Server):
+    """Started with some of its standard streams closed."""
+
+    def __init__(self, closed):
+        super().__init__()
+        self.closed = closed
+
+    def command(self):
+        return ["sh", "-c", 'exec "$@" ' + self.closed, "sh", *super().command()]
+
+    def start(self):
+        self.spawn()
+        wait_until(lambda: self.process.poll() is not None or
+                   self.cli("project", "list").returncode == 0)
+        assert self.process.poll() is None, self.log()
+        return self
+
+
+@pytest.mark.parametrize("closed", ["<&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_start_without_standard_streams(closed):
+    """What is missing is not replaced by a file of the server's, which would get the log."""
+    with StartedWithout(closed) as server:
+        for pid in (server.pid, server.api_pid()):
+            at = {number: name for number, name in open_files(pid).items() if number < 3}
+            own = [name for name in at.values() if name not in ("/", "/dev/null")
+                   and not name.startswith("pipe:") and name != server.log_path]
+            assert own == [], at
+        assert server.stop() == 0
+
+
 def test_the_api_process_alone_is_nothing():
     """Started by hand, without its keeper, it ends and makes nothing."""
     with Server() as server:

@@ -92,6 +92,19 @@ def test_stdin_and_descriptors_are_passed_on(server):
 
 
 @needs_root
+@pytest.mark.parametrize("options", [(), FOLLOW, MASK])
+@pytest.mark.parametrize("closed, left", [("<&-", "12"), (">&-", "02"), ("2>&-", "01"),
+                                          (">&- 2>&-", "0"), ("<&- >&- 2>&-", "")])
+def test_a_stream_that_run_lacks_the_command_lacks_too(server, options, closed, left, tmp_path):
+    found = tmp_path / "found"
+    look = 'for n in 0 1 2; do [ -e /proc/$$/fd/$n ] && o=$o$n; done; printf %s "$o" >"$0"; exit 5'
+    command = [TACIT, "run", "--project", "p", *options, "--", "dash", "-c", look, str(found)]
+    done = subprocess.run(["dash", "-c", 'exec "$@" ' + closed, "dash", *command], timeout=60,
+                          env=clean_environment(TACIT_DATA_DIR=server.data), capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (5, b"", b"")
+    assert found.read_text() == left
+
+
 def test_run_itself_leaves_no_core_and_cannot_be_read_by_its_user(server):
     """As an ordinary user: what is not dumpable belongs to root in /proc (proc(5))."""
     with Server(user=ORDINARY) as own:

@@ -70,6 +70,10 @@ std::string unit_fault(std::string const& text) {
   bool const runs_processes = std::any_of(kinds.begin(), kinds.end(), [&](std::string_view kind) {
     return text.size() > kind.size() && text.ends_with(kind);
   });
+  bool const is_template = text.find('@') + 1 == text.rfind('.');
+  if (runs_processes && is_template) {
+    return "is a template, of which no unit runs: state each instance, as worker@1.service";
+  }
   if (runs_processes) return "";
   return "must end in .service or .scope, as app.service: processes run in no other kind of "
          "systemd unit, so that another would fit nobody";

@@ -296,13 +296,17 @@ BOOST_AUTO_TEST_CASE(a_unit_is_one_that_processes_run_in) {
   std::string const name(247, 'a');
   for (std::string const& good :
        {std::string("a.service"), std::string("user@1000.service"), std::string("session-1.scope"),
-        std::string("a\\x2db.service"), name + ".service", name + "aa.scope"}) {
+        std::string("a@b@.service"), std::string("a\\x2db.service"), name + ".service",
+        name + "aa.scope"}) {
     BOOST_TEST(unit_fault(good) == "", good);
   }
   std::string const kind = "must end in .service or .scope, as app.service: processes run in no";
   for (std::string const bad : {"", "a", ".service", ".scope", "a.slice", "a.socket", "a.timer",
                                 "a.mount", "a.service.slice", "a.SERVICE", "a.service."}) {
     BOOST_TEST(unit_fault(bad).starts_with(kind), bad);
+  }
+  for (std::string const bad : {"a@.service", "a@.scope", "a-b@.service"}) {
+    BOOST_TEST(unit_fault(bad).starts_with("is a template"), bad);
   }
   for (std::string const bad : {"/", "a/b.service", "/a.service", "a b.service", "a\n.service",
                                 "*.service", "\xC3\xA9.service"}) {

@@ -60,7 +60,9 @@ inline constexpr std::size_t delivery_lines_max = 5'000;
 inline constexpr std::size_t commit_queue_changes_max = 16'384;
 inline constexpr std::size_t commit_group_changes_max = 1024;
 inline constexpr std::size_t commit_group_bytes_max = 4 * 1024 * 1024;
+// Below this much free space, or so few free inodes, writes are refused.
 inline constexpr std::uint64_t storage_reserve_bytes = 64ull * 1024 * 1024;
+inline constexpr std::uint64_t storage_reserve_files = 64;
 
 // A cached delivery: how long it may be used unless --cache-max-age says otherwise, and how far a
 // clock may have been set back since it was kept.

@@ -5,7 +5,9 @@
 #include "kv/database.hpp"
 
 #include <rocksdb/cache.h>
+#include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/listener.h>
 #include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 #include <sys/stat.h>
@@ -19,6 +21,21 @@
 #include "kv/store_mark.hpp"
 
 namespace tacit::kv {
+
+// What the engine does on threads of its own.
+class engine_events final : public rocksdb::EventListener {
+ public:
+  void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* error) override {
+    if (error->IsNoSpace()) met_full_disk.store(true, std::memory_order_relaxed);
+  }
+  // Left to itself the engine goes on in the same log, behind what it failed to write there.
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status,
+                            bool* by_itself) override {
+    *by_itself = false;
+  }
+
+  std::atomic<bool> met_full_disk = false;
+};
 
 namespace {
 
@@ -47,8 +64,11 @@ class engine_log final : public rocksdb::Logger {
   core::log& log_;
 };
 
-rocksdb::DBOptions engine_options(std::shared_ptr<rocksdb::Logger> logger) {
+rocksdb::DBOptions engine_options(std::shared_ptr<rocksdb::Logger> logger,
+                                  std::shared_ptr<engine_events> events, rocksdb::Env* env) {
   rocksdb::DBOptions options;
+  if (env != nullptr) options.env = env;
+  options.listeners = {std::move(events)};
   options.create_if_missing = true;
   options.create_missing_column_families = true;
   options.info_log = std::move(logger);
@@ -94,6 +114,10 @@ rocksdb::ColumnFamilyOptions family_options(std::shared_ptr<rocksdb::Cache> cons
     throw open_failure("the store " + folder + " is damaged (" + told +
                        "): nothing was changed; restore it from a copy");
   }
+  if (status.IsNoSpace()) {
+    throw no_room_to_open("cannot open the store " + folder + " (" + told +
+                          "): the disk is full; make room");
+  }
   throw open_failure("cannot open the store " + folder + " (" + told +
                      "): check the disk and the folder's owner");
 }
@@ -115,7 +139,12 @@ bool kv_files_exist(std::string const& folder) {
 }
 
 void set_mark(std::string const& folder, store_mark const& mark) {
-  if (write_store_mark(folder, mark)) return;
+  auto const written = write_store_mark(folder, mark);
+  if (written) return;
+  if (written.error() == core::errc::storage_full) {
+    throw no_room_to_open("cannot write the file STORE in " + folder +
+                          ": the disk is full; make room");
+  }
   throw open_failure("cannot write the file STORE in " + folder +
                      ": check that the disk has room and can be written");
 }
@@ -142,8 +171,11 @@ bool store_exists(std::string const& folder) {
   return ::stat((folder + "/CURRENT").c_str(), &about) == 0 || errno == EACCES;
 }
 
-database::database(std::string folder, std::shared_ptr<rocksdb::Logger> logger)
-    : folder_(std::move(folder)), logger_(std::move(logger)) {}
+database::database(store_place place)
+    : place_(std::move(place)),
+      env_(place_.disk ? rocksdb::NewCompositeEnv(place_.disk) : nullptr),
+      logger_(std::make_shared<engine_log>(*place_.log)),
+      events_(std::make_shared<engine_events>()) {}
 
 database::~database() {
   if (engine_ == nullptr) return;
@@ -157,20 +189,24 @@ rocksdb::ColumnFamilyHandle* database::in(core::family which) const noexcept {
   return families_[static_cast<std::size_t>(which)];
 }
 
+bool database::met_full_disk() const noexcept {
+  return events_->met_full_disk.load(std::memory_order_relaxed);
+}
+
 void database::open_engine(open_mode mode) {
   auto const cache = rocksdb::NewLRUCache(block_cache_bytes, 4);
-  auto const options = engine_options(logger_);
+  auto const options = engine_options(logger_, events_, env_.get());
   std::vector<char const*> names(family_names.begin(), family_names.end());
-  if (mode == open_mode::look) names = families_to_look_at(options, folder_);
+  if (mode == open_mode::look) names = families_to_look_at(options, place_.folder);
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
   for (char const* const name : names) descriptors.emplace_back(name, family_options(cache));
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* opened = nullptr;
   auto const status =
       mode == open_mode::look
-          ? rocksdb::DB::OpenForReadOnly(options, folder_, descriptors, &handles, &opened)
-          : rocksdb::DB::Open(options, folder_, descriptors, &handles, &opened);
-  if (!status.ok()) fail(folder_, status);
+          ? rocksdb::DB::OpenForReadOnly(options, place_.folder, descriptors, &handles, &opened)
+          : rocksdb::DB::Open(options, place_.folder, descriptors, &handles, &opened);
+  if (!status.ok()) fail(place_.folder, status);
   engine_.reset(opened);
   for (std::size_t i = 0; i < handles.size(); ++i) families_[i] = handles[i];
 }
@@ -189,28 +225,28 @@ void database::write_first_rows(core::key_check const& check) {
   rocksdb::WriteOptions synced;
   synced.sync = true;
   auto const written = engine_->Write(synced, &batch);
-  if (!written.ok()) fail(folder_, written);
+  if (!written.ok()) fail(place_.folder, written);
 }
 
 void database::check_rows(core::key_check const& check) const {
   std::string_view const expected(reinterpret_cast<char const*>(check.data()), check.size());
   std::string stored;
   auto const status = engine_->Get({}, in(family::meta), "check", &stored);
-  if (status.IsNotFound()) fail(folder_, rocksdb::Status::Corruption("rows are missing"));
-  if (!status.ok()) fail(folder_, status);
-  if (stored != expected) fail_wrong_key(folder_);
+  if (status.IsNotFound()) fail(place_.folder, rocksdb::Status::Corruption("rows are missing"));
+  if (!status.ok()) fail(place_.folder, status);
+  if (stored != expected) fail_wrong_key(place_.folder);
   std::string format;
   auto const read = engine_->Get({}, in(family::meta), "format", &format);
-  if (!read.ok()) fail(folder_, read);
+  if (!read.ok()) fail(place_.folder, read);
   core::wire_reader from(format);
   auto const number = from.number<std::uint32_t>();
-  if (!from.done() || number == 0) fail(folder_, rocksdb::Status::Corruption("format"));
-  if (number != store_format) fail_other_format(folder_, number);
+  if (!from.done() || number == 0) fail(place_.folder, rocksdb::Status::Corruption("format"));
+  if (number != store_format) fail_other_format(place_.folder, number);
 }
 
-std::unique_ptr<database> database::open(std::string const& folder, core::key_check const& check,
-                                         core::log& log) {
-  auto const logger = std::make_shared<engine_log>(log);
+std::unique_ptr<database> database::open(store_place const& place) {
+  std::string const& folder = place.folder;
+  core::key_check const& check = place.check;
   auto const mark = read_store_mark(folder);
   if (!mark) fail(folder, rocksdb::Status::Corruption("its mark, the file STORE"));
   bool made = kv_files_exist(folder);
@@ -225,11 +261,11 @@ std::unique_ptr<database> database::open(std::string const& folder, core::key_ch
   if (made) {
     // Opening for real removes files that RocksDB does not know: with a damaged list of files, all
     // of them. So look first.
-    database looked(folder, logger);
+    database looked(place);
     looked.open_engine(open_mode::look);
     looked.check_rows(check);
   }
-  std::unique_ptr<database> opened(new database(folder, logger));
+  std::unique_ptr<database> opened(new database(place));
   opened->open_engine(open_mode::use);
   if (!made) opened->write_first_rows(check);
   opened->check_rows(check);

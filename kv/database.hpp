@@ -3,8 +3,10 @@
 #pragma once
 
 #include <rocksdb/db.h>
+#include <rocksdb/file_system.h>
 
 #include <array>
+#include <atomic>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -21,8 +23,24 @@ class open_failure : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
+// For want of room on the disk alone: when there is some, it opens.
+class no_room_to_open : public open_failure {
+ public:
+  using open_failure::open_failure;
+};
 
 inline constexpr std::uint32_t store_format = 2;
+
+// Where a store lies, and what it takes to open it.
+struct store_place {
+  std::string folder;
+  core::key_check check{};
+  core::log* log = nullptr;
+  // What RocksDB takes for the disk; null for the real one. The mark lies on the real one always.
+  std::shared_ptr<rocksdb::FileSystem> disk;
+};
+
+class engine_events;
 
 // An open database. Closes it when it goes (families first: RocksDB insists). Reads and writes from
 // any thread.
@@ -32,28 +50,37 @@ class database {
   // an earlier tacit lacks. Throws open_failure: another
   // root key, a newer format, a damaged or unreadable store, a read-only disk. Nothing is changed
   // then.
+  static std::unique_ptr<database> open(store_place const& place);
   static std::unique_ptr<database> open(std::string const& folder, core::key_check const& check,
-                                        core::log& log);
+                                        core::log& log) {
+    return open({folder, check, &log, nullptr});
+  }
   ~database();
   database(database const&) = delete;
   database& operator=(database const&) = delete;
 
   [[nodiscard]] rocksdb::DB& engine() const noexcept { return *engine_; }
   [[nodiscard]] rocksdb::ColumnFamilyHandle* in(core::family which) const noexcept;
-  [[nodiscard]] std::string const& folder() const noexcept { return folder_; }
+  [[nodiscard]] store_place const& place() const noexcept { return place_; }
+
+  // The engine met a full disk, in a write or in its own work. It takes writes no more, or soon
+  // will not: only opening it again helps, when there is room. From any thread.
+  [[nodiscard]] bool met_full_disk() const noexcept;
 
   // Writes everything that is in memory to table files, so that the next start replays nothing.
   void flush() noexcept;
 
  private:
-  database(std::string folder, std::shared_ptr<rocksdb::Logger> logger);
+  explicit database(store_place place);
   enum class open_mode { look, use };  // look: changes nothing, also not the files
   void open_engine(open_mode mode);
   void write_first_rows(core::key_check const& check);
   void check_rows(core::key_check const& check) const;
 
-  std::string folder_;
+  store_place place_;
+  std::unique_ptr<rocksdb::Env> env_;  // null: the default one
   std::shared_ptr<rocksdb::Logger> logger_;
+  std::shared_ptr<engine_events> events_;
   std::unique_ptr<rocksdb::DB> engine_;
   std::array<rocksdb::ColumnFamilyHandle*, 8> families_{};  // 0 is RocksDB's unused default
 };

@@ -17,20 +17,24 @@ constexpr std::int64_t last_use_resolution_milliseconds = 1000;
 
 }  // namespace
 
-// RAII around RocksDB's snapshot, so that all reads of an answer see one moment.
+// RAII around RocksDB's snapshot, so that all reads of an answer see one moment. The database stays
+// open as long. While there is none, all reads are errc::unavailable.
 class store::snapshot {
  public:
-  explicit snapshot(database const& store) : store_(store) {
-    options_.snapshot = store.engine().GetSnapshot();
+  explicit snapshot(store const& of) : lock_(of.database_mutex_), store_(of.database_.get()) {
+    if (store_ != nullptr) options_.snapshot = store_->engine().GetSnapshot();
   }
-  ~snapshot() { store_.engine().ReleaseSnapshot(options_.snapshot); }
+  ~snapshot() {
+    if (store_ != nullptr) store_->engine().ReleaseSnapshot(options_.snapshot);
+  }
   snapshot(snapshot const&) = delete;
   snapshot& operator=(snapshot const&) = delete;
 
   // errc::not_found when there is no such row.
   result<std::string> get(family in, std::string_view key) const {
+    if (store_ == nullptr) return errc::unavailable;
     std::string row;
-    auto const status = store_.engine().Get(options_, store_.in(in), as_slice(key), &row);
+    auto const status = store_->engine().Get(options_, store_->in(in), as_slice(key), &row);
     if (status.IsNotFound()) return errc::not_found;
     if (!status.ok()) return translate(status);
     return row;
@@ -40,6 +44,7 @@ class store::snapshot {
   // error.
   template <typename Visit>
   result<void> scan(family in, std::string_view prefix, Visit&& visit) const {
+    if (store_ == nullptr) return errc::unavailable;
     // Told where to end, RocksDB does not read the block behind.
     std::string end(prefix);
     if (!end.empty()) ++end.back();  // '/', as core::secrets_prefix_of
@@ -47,7 +52,7 @@ class store::snapshot {
     rocksdb::ReadOptions options = options_;
     if (!end.empty()) options.iterate_upper_bound = &bound;
     std::unique_ptr<rocksdb::Iterator> const rows(
-        store_.engine().NewIterator(options, store_.in(in)));
+        store_->engine().NewIterator(options, store_->in(in)));
     for (rows->Seek(as_slice(prefix)); rows->Valid(); rows->Next()) {
       auto const visited = visit(as_text(rows->key()), as_text(rows->value()));
       if (!visited) return visited.error();
@@ -63,19 +68,23 @@ class store::snapshot {
   }
 
  private:
-  database const& store_;
+  std::shared_lock<std::shared_mutex> lock_;
+  database const* store_;
   rocksdb::ReadOptions options_;
 };
 
 store::store(std::unique_ptr<database> opened, store_parts const& parts,
              std::uint32_t secrets_per_project)
-    : database_(std::move(opened)), parts_(parts), secrets_per_project_(secrets_per_project) {
+    : place_(opened->place()),
+      database_(std::move(opened)),
+      parts_(parts),
+      secrets_per_project_(secrets_per_project) {
   load_sequence();
-  load_api_keys();
+  api_keys_ = read_api_keys();
 }
 
 void store::load_sequence() {
-  snapshot const now(*database_);
+  snapshot const now(*this);
   auto const row = now.get(family::meta, "sequence");
   if (!row && row.error() == errc::not_found) return;
   auto const number =
@@ -84,9 +93,9 @@ void store::load_sequence() {
   sequence_ = *number;
 }
 
-void store::load_api_keys() {
+std::shared_ptr<core::api_key_directory const> store::read_api_keys() const {
   auto directory = std::make_shared<core::api_key_directory>();
-  snapshot const now(*database_);
+  snapshot const now(*this);
   auto const read = now.scan(
       family::api_keys, "", [&](std::string_view key, std::string_view row) -> result<void> {
         auto entry = core::decode_api_key(parts_.keys, {family::api_keys, key}, row);
@@ -96,10 +105,12 @@ void store::load_api_keys() {
         return {};
       });
   if (!read) throw open_failure("an API key of the store is damaged: restore it from a copy");
-  api_keys_ = std::move(directory);
+  return directory;
 }
 
 result<core::project_state> store::find_project(core::project_id const& id) const {
+  std::shared_lock const lock(database_mutex_);
+  if (database_ == nullptr) return errc::unavailable;
   std::string row;
   auto const status =
       database_->engine().Get({}, database_->in(family::counters), as_slice(id.text()), &row);
@@ -110,7 +121,7 @@ result<core::project_state> store::find_project(core::project_id const& id) cons
 
 result<core::secret_list> store::list_secrets(core::read_permit const& permit) const {
   core::project_id const& id = permit.project();
-  snapshot const now(*database_);
+  snapshot const now(*this);
   auto const counters = now.counters(parts_.keys, id);
   if (!counters) return counters.error();
 
@@ -147,7 +158,7 @@ result<core::project_entry> store::describe_project(core::project_id const& id,
 
 result<core::project_entry> store::show_project(core::read_permit const& permit) const {
   core::project_id const& id = permit.project();
-  snapshot const now(*database_);
+  snapshot const now(*this);
   auto const row = now.get(family::projects, id.text());
   if (!row) return row.error();
   auto entry = describe_project(id, *row);
@@ -162,7 +173,7 @@ result<core::project_entry> store::show_project(core::read_permit const& permit)
 result<std::vector<core::project_entry>> store::list_projects(
     core::list_permit const& permit) const {
   std::vector<core::project_entry> entries;
-  snapshot const now(*database_);
+  snapshot const now(*this);
   auto const add = [&](std::string_view key, std::string_view row) -> result<void> {
     auto const id = core::project_id::parse(key);
     if (!id) return errc::corrupt;
@@ -193,7 +204,7 @@ result<std::vector<core::project_entry>> store::list_projects(
 
 result<core::delivery_records> store::list_deliveries(core::read_permit const& permit) const {
   core::project_id const& id = permit.project();
-  snapshot const now(*database_);
+  snapshot const now(*this);
   auto const counters = now.counters(parts_.keys, id);
   if (!counters) return counters.error();
 
@@ -284,7 +295,7 @@ void store::write_last_uses() {
               core::encode_api_key(parts_.keys, {family::api_keys, entry->id.text()}, *entry));
     key = std::move(entry);
   }
-  if (batch.Count() == 0 || !has_room()) return;
+  if (batch.Count() == 0 || !takes_writes() || !has_room()) return;
   // Not synced: nobody was told. It becomes durable with the next write that is.
   auto const written = database_->engine().Write({}, &batch);
   if (written.ok()) publish(std::move(updated), *before);
@@ -304,13 +315,15 @@ void store::note_deliveries(std::vector<core::receipt> receipts) {
 }
 
 bool store::writable() const noexcept {
-  return !failed_.load(std::memory_order_relaxed) && has_room();
+  return !failed_.load(std::memory_order_relaxed) && !stuck_.load(std::memory_order_relaxed) &&
+         has_room();
 }
 
 bool store::has_room() const noexcept {
   struct statvfs about{};
-  if (::statvfs(database_->folder().c_str(), &about) != 0) return false;
-  bool const room = about.f_bavail * about.f_frsize >= core::limits::storage_reserve_bytes;
+  if (::statvfs(place_.folder.c_str(), &about) != 0) return false;
+  bool const room = about.f_bavail * about.f_frsize >= core::limits::storage_reserve_bytes &&
+                    (about.f_files == 0 || about.f_favail >= core::limits::storage_reserve_files);
   if (full_.exchange(!room, std::memory_order_relaxed) == room) {
     parts_.log.write(core::severity::warn,
                      room ? "there is room on the disk again: writes go on"
@@ -323,13 +336,13 @@ bool store::has_room() const noexcept {
 void store::watch(core::project_id const& id, std::uint64_t revision) {
   watches_.add(id);
   // A change from here on is told by the commit thread; an earlier one is seen here.
-  snapshot const now(*database_);
+  snapshot const now(*this);
   auto const counters = now.counters(parts_.keys, id);
   if (!counters || counters->revision != revision) watches_.fire({&id, 1});
 }
 
 result<sealed_project> store::sealed_values(core::project_id const& id) const {
-  snapshot const now(*database_);
+  snapshot const now(*this);
   auto const counters = now.counters(parts_.keys, id);
   if (!counters) return counters.error();
   sealed_project project{counters->revision, {}};

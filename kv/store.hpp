@@ -2,9 +2,12 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <shared_mutex>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -83,8 +86,11 @@ class store final : public core::store {
   [[nodiscard]] std::vector<core::project_id> take_changed() { return watches_.take(); }
 
   // The commit thread's whole life: commits groups until close() was called and all that waited is
-  // written. Returns false when a write failed with an unknown outcome: the process must end, for
-  // only a restart tells what is on disk. Every change that was submitted is completed either way.
+  // written. A write that finds the disk full is refused with its whole group; the database is then
+  // closed and opened again as soon as there is room, which tells what is on disk, and until then
+  // everything is refused (errc::storage_full) and reads go on. Returns false when a write failed
+  // for another reason: its outcome is unknown, and the process must end, for only a restart tells.
+  // Every change that was submitted is completed either way.
   [[nodiscard]] bool run_commits();
   // Takes no more changes. From any thread.
   void close() noexcept { queue_.close(); }
@@ -93,19 +99,29 @@ class store final : public core::store {
   // A project's rows at one moment.
   class snapshot;
 
-  void load_api_keys();
+  [[nodiscard]] std::shared_ptr<core::api_key_directory const> read_api_keys() const;
   void load_sequence();
   [[nodiscard]] core::result<core::project_entry> describe_project(core::project_id const& id,
                                                                    std::string_view row) const;
-  [[nodiscard]] bool commit(std::vector<core::change*> const& group);
-  [[nodiscard]] bool write(commit_group& group, std::vector<core::change*> const& changes);
+  void commit(std::vector<core::change*> const& taken);
+  void write(commit_group& group, std::vector<core::change*> const& changes);
+  void write_failed(rocksdb::Status const& why, commit_group const& group,
+                    generations::pending changed);
+  void fail(std::string_view what, std::string_view detail) noexcept;
+  void refuse_what_waits();
+  [[nodiscard]] bool takes_writes();
+  void open_again();
   [[nodiscard]] bool has_room() const noexcept;
   void publish(std::shared_ptr<core::api_key_directory const> keys,
                core::api_key_directory const& before);
   void write_last_uses();
   void write_receipts();
 
+  store_place const place_;
+  // Null after a reopening that failed. Replaced by the commit thread only, which reads it without
+  // the mutex; all others hold it shared.
   std::unique_ptr<database> database_;
+  mutable std::shared_mutex database_mutex_;
   store_parts parts_;
   std::uint32_t secrets_per_project_;
   commit_queue queue_;
@@ -114,6 +130,12 @@ class store final : public core::store {
   generations generations_;
   watches watches_;
   std::atomic<bool> failed_ = false;  // a write had an unknown outcome
+  std::atomic<bool> stuck_ = false;   // the disk was full: open the database again
+  // Groups that met a full disk: written or not, which is known when it is open again. Owned by the
+  // commit thread, as the time before which that is not tried once more.
+  std::vector<generations::pending> unsettled_;
+  std::vector<core::project_id> unsettled_projects_;
+  std::chrono::steady_clock::time_point next_opening_;
   mutable std::atomic<bool> full_ = false;
 
   std::mutex receipts_mutex_;

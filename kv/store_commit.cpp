@@ -12,6 +12,7 @@ using core::errc;
 namespace {
 
 constexpr std::chrono::milliseconds wait_at_most{60'000};
+constexpr std::chrono::milliseconds wait_for_room_at_most{500};
 
 void refuse_all(std::span<core::change* const> changes, errc why) {
   for (core::change* const asked : changes) asked->came_of = why;
@@ -44,8 +45,14 @@ void complete_all(std::span<core::change* const> changes) {
 bool store::run_commits() {
   auto last_uses_written = std::chrono::steady_clock::now();
   while (!queue_.closed_and_empty()) {
-    std::vector<core::change*> const taken = queue_.take_all(wait_at_most);
-    if (!commit(taken)) return false;
+    bool const stuck = stuck_.load(std::memory_order_relaxed);
+    auto const taken = queue_.take_all(stuck ? wait_for_room_at_most : wait_at_most);
+    if (taken.empty()) static_cast<void>(takes_writes());  // readiness waits for it
+    commit(taken);
+    if (failed_.load(std::memory_order_relaxed)) {
+      refuse_what_waits();
+      return false;
+    }
     write_receipts();
     auto const now = std::chrono::steady_clock::now();
     if (now - last_uses_written >= wait_at_most) {
@@ -55,14 +62,16 @@ bool store::run_commits() {
   }
   write_receipts();
   write_last_uses();
-  database_->flush();
+  // A log with a write of unknown outcome is left to the next start: flushed in part it would be
+  // replayed in part.
+  if (!stuck_.load(std::memory_order_relaxed)) database_->flush();
   return true;
 }
 
 void store::write_receipts() {
   std::unique_lock lock(receipts_mutex_);
   // While the disk is full they wait: there is a bound on how many.
-  if (receipts_.empty() || !has_room()) return;
+  if (receipts_.empty() || !takes_writes() || !has_room()) return;
   std::vector<core::receipt> taken = receipts_.take_all();
   lock.unlock();
   rocksdb::WriteBatch batch;
@@ -76,9 +85,17 @@ void store::write_receipts() {
   }
 }
 
-bool store::commit(std::vector<core::change*> const& taken) {
+void store::commit(std::vector<core::change*> const& taken) {
   std::size_t at = 0;
   while (at < taken.size()) {
+    if (!takes_writes()) {
+      // Behind a write of unknown outcome nothing more is decided.
+      std::span<core::change* const> const rest = std::span(taken).subspan(at);
+      refuse_all(rest,
+                 failed_.load(std::memory_order_relaxed) ? errc::unavailable : errc::storage_full);
+      complete_all(rest);
+      return;
+    }
     auto const directory = api_keys();
     commit_context const context{*database_, memory_, parts_.keys, secrets_per_project_,
                                  *directory};
@@ -91,28 +108,13 @@ bool store::commit(std::vector<core::change*> const& taken) {
       changes.push_back(next);
       ++at;
     }
-    if (write(group, changes)) continue;
-    // The outcome is unknown. Nothing more is decided on top of it.
-    std::span<core::change* const> const rest = std::span(taken).subspan(at);
-    refuse_all(rest, errc::unavailable);
-    complete_all(rest);
-    queue_.close();
-    for (auto const late = queue_.take_all({}); core::change* const asked : late) {
-      asked->came_of = errc::unavailable;
-      asked->next = nullptr;
-      asked->home.complete(asked);
-    }
-    return false;
+    write(group, changes);
+    complete_all(changes);
   }
-  return true;
 }
 
-bool store::write(commit_group& group, std::vector<core::change*> const& changes) {
-  if (!has_room()) {
-    refuse_all(changes, errc::storage_full);
-    complete_all(changes);
-    return true;
-  }
+void store::write(commit_group& group, std::vector<core::change*> const& changes) {
+  if (!has_room()) return refuse_all(changes, errc::storage_full);
   generations::pending changed = group.finish();
   if (group.batch().Count() > 0) {
     generations_.begin(changed);
@@ -120,12 +122,9 @@ bool store::write(commit_group& group, std::vector<core::change*> const& changes
     synced.sync = true;
     auto const written = database_->engine().Write(synced, &group.batch());
     if (!written.ok()) {
-      failed_.store(true, std::memory_order_relaxed);
-      parts_.log.write(core::severity::error, "a write failed and its outcome is unknown",
-                       {{"detail", std::string_view(written.ToString())}});
-      refuse_all(changes, written.IsNoSpace() ? errc::storage_full : errc::unavailable);
-      complete_all(changes);
-      return false;
+      write_failed(written, group, std::move(changed));
+      return refuse_all(changes, failed_.load(std::memory_order_relaxed) ? errc::unavailable
+                                                                         : errc::storage_full);
     }
     generations_.end(changed);
     if (watches_.any()) watches_.fire(group.changed_projects());
@@ -133,8 +132,13 @@ bool store::write(commit_group& group, std::vector<core::change*> const& changes
     group.remember_in(memory_);
   }
   if (auto const& keys = group.new_api_keys()) publish(keys, *api_keys());
-  complete_all(changes);
-  return true;
+}
+
+void store::refuse_what_waits() {
+  queue_.close();
+  auto const late = queue_.take_all({});
+  refuse_all(late, errc::unavailable);
+  complete_all(late);
 }
 
 }  // namespace tacit::kv

@@ -83,6 +83,7 @@ class waiting_port final : public core::completion_port {
 struct surroundings {
   temp_folder folder;
   core::api_share share = core::derive_api_share(core::test::sample_root());
+  std::shared_ptr<rocksdb::FileSystem> disk;  // null: the real one
   hand_clock clock;
   quiet_log log;
   core::test::open_gate gate;
@@ -91,7 +92,7 @@ struct surroundings {
                              {2, 2, 2}};
 
   std::unique_ptr<database> open_database() {
-    return database::open(folder.store(), share.check, log);
+    return database::open({folder.store(), share.check, &log, disk});
   }
 };
 

@@ -1,0 +1,67 @@
+"""The short form of ./dev torture errors: system calls that fail while a server runs or starts."""
+import os
+import random
+import shutil
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "torture"))
+
+import errors  # noqa: E402
+
+pytestmark = pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
+
+SEED = int(os.environ.get("TACIT_SEED", random.randrange(1 << 32)))
+
+
+def sweep(start, call, error, numbers, prepared=None):
+    said = []
+    campaign = errors.Campaign(SEED, said.append)
+    campaign.sweep(start, call, error, numbers, prepared)
+    assert campaign.faults == 0, ("TACIT_SEED=%d" % SEED, said)
+    return campaign
+
+
+@pytest.mark.parametrize("call", ["write", "fdatasync"])
+def test_a_write_that_fails_for_no_room_is_refused_and_the_server_goes_on(call):
+    campaign = sweep("running", call, "ENOSPC", range(4, 9))
+    assert set(campaign.statuses) == {(call, 0)}
+    assert campaign.unknown >= 5 and campaign.acknowledged > 5
+
+
+@pytest.mark.parametrize("call", ["write", "fdatasync"])
+def test_a_write_that_fails_otherwise_ends_the_server_with_5(call):
+    campaign = sweep("running", call, "EIO", range(4, 7))
+    assert set(campaign.statuses) == {(call, 5)}
+
+
+@pytest.mark.parametrize("error", errors.ERRORS)
+def test_a_start_that_fails_changes_nothing(error):
+    prepared = errors.Prepared(SEED)
+    try:
+        campaign = sweep("again", "openat", error, range(60, 72, 2), prepared)
+        campaign.sweep("again", "renameat", error, range(1, 3), prepared)
+        assert campaign.faults == 0 and campaign.runs >= 6
+    finally:
+        prepared.remove()
+
+
+def test_what_is_not_as_acknowledged_would_be_found():
+    """The control: a run without faults, judged by a ledger that was changed."""
+    prepared = errors.Prepared(SEED)
+    try:
+        with errors.Server(data=prepared.data) as server:
+            ledger = prepared.ledger
+            assert ledger.faults(server) == []
+            project = next(one for one, there in ledger.projects.items() if there == {True})
+            at = (project, "KEY_0")
+            right = ledger.values.get(at, {None})
+            ledger.values[at] = {"another value"}
+            assert ledger.faults(server) != []
+            ledger.values[at] = right
+            assert ledger.faults(server) == []
+            server.make_project("made-by-nobody")
+            assert ledger.faults(server) != []
+    finally:
+        prepared.remove()

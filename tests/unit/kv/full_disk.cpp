@@ -1,0 +1,189 @@
+// A disk that is full in the middle of a write, whatever it promised: the write is refused, reads
+// go on, the store is opened again and takes writes, and nothing acknowledged is lost.
+#include <rocksdb/file_system.h>
+
+#include <boost/test/unit_test.hpp>
+
+#include "tests/unit/kv/running_store.hpp"
+
+namespace tacit::kv {
+namespace {
+
+using core::errc;
+using rocksdb::IODebugContext;
+using rocksdb::IOOptions;
+using rocksdb::IOStatus;
+using rocksdb::Slice;
+using test::running_store;
+
+// Takes `room` more bytes into files whose name ends as asked, then is full: of a write that does
+// not fit there is as much as did.
+class small_disk final : public rocksdb::FileSystemWrapper {
+ public:
+  small_disk() : FileSystemWrapper(rocksdb::FileSystem::Default()) {}
+  char const* Name() const override { return "small_disk"; }
+
+  void leave(std::int64_t bytes, std::string files = "") {
+    std::lock_guard const lock(mutex_);
+    files_ = std::move(files);
+    room_ = bytes;
+  }
+  void leave_all() { leave(std::numeric_limits<std::int64_t>::max()); }
+
+  IOStatus NewWritableFile(std::string const& name, rocksdb::FileOptions const& options,
+                           std::unique_ptr<rocksdb::FSWritableFile>* made,
+                           IODebugContext* debug) override {
+    auto const status = FileSystemWrapper::NewWritableFile(name, options, made, debug);
+    if (status.ok()) *made = std::make_unique<file>(std::move(*made), *this, name);
+    return status;
+  }
+
+ private:
+  class file final : public rocksdb::FSWritableFileOwnerWrapper {
+   public:
+    file(std::unique_ptr<rocksdb::FSWritableFile> real, small_disk& disk, std::string name)
+        : FSWritableFileOwnerWrapper(std::move(real)), disk_(disk), name_(std::move(name)) {}
+
+    IOStatus Append(Slice const& bytes, IOOptions const& options, IODebugContext* debug) override {
+      std::size_t const fits = disk_.take(name_, bytes.size());
+      auto const put = FSWritableFileOwnerWrapper::Append({bytes.data(), fits}, options, debug);
+      if (!put.ok() || fits == bytes.size()) return put;
+      IOStatus full = IOStatus::NoSpace(name_);
+      full.SetRetryable(true);  // as the real one does
+      return full;
+    }
+    IOStatus Append(Slice const& bytes, IOOptions const& options,
+                    rocksdb::DataVerificationInfo const&, IODebugContext* debug) override {
+      return Append(bytes, options, debug);
+    }
+
+   private:
+    small_disk& disk_;
+    std::string name_;
+  };
+
+  std::size_t take(std::string const& name, std::size_t wanted) {
+    std::lock_guard const lock(mutex_);
+    if (!name.ends_with(files_)) return wanted;
+    auto const fits = std::min(static_cast<std::int64_t>(wanted), room_);
+    room_ -= fits;
+    return static_cast<std::size_t>(fits);
+  }
+
+  std::mutex mutex_;
+  std::int64_t room_ = std::numeric_limits<std::int64_t>::max();  // guarded by mutex_
+  std::string files_;                                             // guarded by mutex_
+};
+
+struct on_a_small_disk : test::surroundings {
+  on_a_small_disk() { disk = files; }
+  std::shared_ptr<small_disk> files = std::make_shared<small_disk>();
+
+  void must_have(running_store& store, std::string_view names) {
+    auto const list = store.list("bot");
+    BOOST_REQUIRE(list.has_value());
+    BOOST_TEST(test::names(*list) == names);
+    auto const sealed = store->sealed_values(test::project("bot"));
+    BOOST_REQUIRE(sealed.has_value());
+    for (auto const& one : sealed->records) {
+      BOOST_CHECK(one.sealed == std::string(900, one.name.text()[0]));
+    }
+  }
+};
+
+core::upsert_secret upsert(std::string const& name) {
+  return test::upsert("bot", name, 1, std::string(900, name[0]));
+}
+
+}  // namespace
+
+BOOST_FIXTURE_TEST_SUITE(full_disk, on_a_small_disk)
+
+BOOST_AUTO_TEST_CASE(a_write_that_does_not_fit_is_refused_and_the_next_one_is_taken) {
+  for (std::int64_t const room : {0, 1, 6, 7, 300, 1000}) {
+    test::surroundings around;
+    around.disk = files;
+    files->leave_all();
+    {
+      running_store store(around);
+      static_cast<void>(store.must<core::project_entry>(test::create("bot")));
+      auto const before = store.must<core::secret_entry>(upsert("A")).version;
+      files->leave(room, ".log");
+      BOOST_TEST(test::is(store.ask(upsert("B")), errc::storage_full));
+      must_have(store, "A,");
+      files->leave_all();
+      BOOST_TEST(store.must<core::secret_entry>(upsert("C")).version > before);
+      BOOST_TEST(store->writable());
+      must_have(store, "A,C,");
+      BOOST_TEST(store.finish());
+    }
+    running_store again(around);
+    must_have(again, "A,C,");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(what_was_refused_is_there_whole_or_not_at_all) {
+  // The last byte is missing: written it is, and the engine was told otherwise.
+  running_store store(*this);
+  static_cast<void>(store.must<core::project_entry>(test::create("bot")));
+  auto const generation = store->project_generation(test::project("bot"));
+  files->leave(0, ".log");
+  BOOST_TEST(test::is(store.ask(upsert("B")), errc::storage_full));
+  BOOST_TEST(store->project_generation(test::project("bot")) % 2 == 1);  // nobody keeps a list
+  files->leave_all();
+  static_cast<void>(store.must<core::secret_entry>(upsert("C")));
+  BOOST_TEST(store->project_generation(test::project("bot")) % 2 == 0);
+  BOOST_TEST(store->project_generation(test::project("bot")) > generation);
+  BOOST_TEST(store.show("bot")->secret_count == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(while_it_cannot_be_opened_again_everything_is_refused_and_nothing_ends) {
+  {
+    running_store store(*this);
+    static_cast<void>(store.must<core::project_entry>(test::create("bot")));
+    files->leave(10);  // also not enough for a new list of files
+    BOOST_TEST(test::is(store.ask(upsert("A")), errc::storage_full));
+    BOOST_TEST(!store->writable());
+    BOOST_TEST(test::is(store.ask(upsert("B")), errc::storage_full));
+    BOOST_TEST(test::is(store.ask(test::create("other")), errc::storage_full));
+    BOOST_TEST(test::is(store.list("bot"), errc::unavailable));
+    BOOST_TEST(test::is(store->find_project(test::project("bot")), errc::unavailable));
+    BOOST_TEST(test::is(store->sealed_values(test::project("bot")), errc::unavailable));
+    BOOST_TEST(store.finish());
+  }
+  files->leave_all();
+  running_store again(*this);
+  must_have(again, "");
+}
+
+BOOST_AUTO_TEST_CASE(readiness_comes_back_without_a_write) {
+  running_store store(*this);
+  static_cast<void>(store.must<core::project_entry>(test::create("bot")));
+  files->leave(0, ".log");
+  BOOST_TEST(test::is(store.ask(upsert("A")), errc::storage_full));
+  files->leave_all();
+  while (!store->writable()) std::this_thread::yield();
+  static_cast<void>(store.must<core::secret_entry>(upsert("B")));
+  must_have(store, "B,");
+}
+
+BOOST_AUTO_TEST_CASE(a_disk_that_is_full_for_the_engines_own_work_is_the_same) {
+  running_store store(*this);
+  static_cast<void>(store.must<core::project_entry>(test::create("bot")));
+  static_cast<void>(store.must<core::secret_entry>(upsert("A")));
+  files->leave(0, ".sst");
+  for (unsigned i = 0; i < 2'000; ++i) {  // more than it keeps in memory
+    auto const came_of = store.ask(test::upsert("bot", "A", 1, std::string(16'000, 'A')));
+    if (!came_of) BOOST_REQUIRE(test::is(came_of, errc::storage_full));
+    if (!came_of) break;
+  }
+  BOOST_TEST(!store->writable());
+  files->leave_all();
+  while (!store->writable()) std::this_thread::yield();
+  static_cast<void>(store.must<core::secret_entry>(upsert("A")));
+  must_have(store, "A,");
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace tacit::kv

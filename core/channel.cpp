@@ -12,12 +12,17 @@
 //               short text(host) at(8) whole(1) count(2) { short text(name) version(8) at(8) }
 //   watch    8  short text(project) revision(8)
 //   changed  9  short text(project)
+//   invite  10  requests(2)
+//   reply   11  request(4) last(1) sealed(rest)
+//   mark    12  mark(rest)
+//   request 13  request(4) sealed(rest)
+//   marked  14  mark(rest)
 //
 // Both ends are the same binary, so the numbers may change between versions.
 #include "core/channel.hpp"
 
-#include <algorithm>
-
+#include "core/channel_bytes.hpp"
+#include "core/enrolment.hpp"
 #include "core/limits.hpp"
 #include "core/sealing.hpp"
 #include "core/wire.hpp"
@@ -26,21 +31,7 @@ namespace tacit::core {
 
 namespace {
 
-enum class kind : std::uint8_t {
-  start = 1,
-  fetch = 2,
-  drain = 3,
-  ready = 4,
-  record = 5,
-  fetched = 6,
-  receipts = 7,
-  watch = 8,
-  changed = 9,
-};
-
-std::string message_of(kind which) { return std::string(1, static_cast<char>(which)); }
-
-std::uint8_t to_byte(bool value) { return value ? 1 : 0; }
+using kind = message_kind;
 
 void encode_settings(wire_writer& to, api_settings const& settings) {
   to.long_text(settings.store_dir);
@@ -144,97 +135,6 @@ result<message_to_keeper> decode_fetched(wire_reader from) {
   return message_to_keeper(message);
 }
 
-constexpr std::size_t secret_bytes_max = 1 + limits::name_chars_max + 8 + 8;
-
-// Up to and without the count.
-std::string receipt_head(receipt const& one, delivery_extent extent) {
-  std::string head;
-  wire_writer to(head);
-  to.short_text(one.project.text());
-  to.number(to_byte(one.to.uid.has_value()));
-  to.number(one.to.uid.value_or(0));
-  to.short_text(one.to.unit);
-  to.short_text(one.to.runtime);
-  to.short_text(one.to.host);
-  to.number(one.at.unix_milliseconds);
-  to.number(to_byte(extent == delivery_extent::whole));
-  return head;
-}
-
-// Fills messages with receipts, one after the other.
-class batch_packer {
- public:
-  batch_packer() { begin(); }
-
-  void add(receipt const& one) {
-    delivery_extent extent = one.extent;
-    std::size_t at = 0;
-    do {
-      std::string const head = receipt_head(one, extent);
-      std::size_t const least = head.size() + sizeof(std::uint16_t) + secret_bytes_max;
-      if (current().size() + least > limits::channel_message_bytes_max) begin();
-      at = append(head, one, at);
-      extent = delivery_extent::part;
-    } while (at < one.secrets.size());
-  }
-
-  std::vector<std::string> finish() && {
-    current()[1] = 1;
-    return std::move(messages_);
-  }
-
- private:
-  std::string& current() { return messages_.back(); }
-  void begin() { messages_.push_back(message_of(kind::receipts) + '\0'); }
-
-  // As many of the secrets from `at` on as fit. Returns the first that does not.
-  std::size_t append(std::string const& head, receipt const& one, std::size_t at) {
-    std::string& out = current();
-    std::size_t const room =
-        limits::channel_message_bytes_max - out.size() - head.size() - sizeof(std::uint16_t);
-    std::size_t const left = one.secrets.size() - at;
-    auto const count = static_cast<std::uint16_t>(std::min(left, room / secret_bytes_max));
-    wire_writer to(out);
-    out.append(head);
-    to.number(count);
-    for (std::size_t const end = at + count; at < end; ++at) {
-      to.short_text(one.secrets[at].name.text());
-      to.number(one.secrets[at].version);
-      to.number(one.secrets[at].at.unix_milliseconds);
-    }
-    return at;
-  }
-
-  std::vector<std::string> messages_;
-};
-
-result<receipt> decode_receipt(wire_reader& from) {
-  auto const project = project_id::parse(from.short_text());
-  if (!project) return errc::corrupt;
-  consumer to;
-  bool const has_uid = from.number<std::uint8_t>() != 0;
-  auto const uid = from.number<std::uint32_t>();
-  if (has_uid) to.uid = uid;
-  to.unit = from.short_text();
-  to.runtime = from.short_text();
-  to.host = from.short_text();
-  timestamp const at{from.number<std::int64_t>()};
-  bool const whole = from.number<std::uint8_t>() != 0;
-  receipt one{
-      *project, std::move(to), at, whole ? delivery_extent::whole : delivery_extent::part, {}};
-  auto const count = from.number<std::uint16_t>();
-  for (std::size_t i = 0; i < count; ++i) {
-    auto const name = secret_name::parse(from.short_text());
-    auto const version = from.number<std::uint64_t>();
-    timestamp const given{from.number<std::int64_t>()};
-    if (!name || !from.ok()) return errc::corrupt;
-    if (!one.secrets.empty() && !(one.secrets.back().name < *name)) return errc::corrupt;
-    one.secrets.push_back({*name, version, given});
-  }
-  if (!from.ok()) return errc::corrupt;
-  return one;
-}
-
 result<message_to_api> decode_receipts(wire_reader from) {
   receipts_message message;
   message.last = from.number<std::uint8_t>() != 0;
@@ -251,6 +151,38 @@ result<message_to_keeper> decode_changed(wire_reader from) {
   auto const project = project_id::parse(from.short_text());
   if (!from.done() || !project) return errc::corrupt;
   return message_to_keeper(changed_message{*project});
+}
+
+result<message_to_api> decode_invite(wire_reader from) {
+  invite_message const message{from.number<std::uint16_t>()};
+  if (!from.done()) return errc::corrupt;
+  return message_to_api(message);
+}
+
+result<message_to_api> decode_reply(wire_reader from) {
+  reply_message message;
+  message.request = from.number<std::uint32_t>();
+  auto const last = from.number<std::uint8_t>();
+  message.sealed = from.rest();
+  if (!from.ok() || last > 1) return errc::corrupt;
+  message.last = last == 1;
+  return message_to_api(std::move(message));
+}
+
+result<message_to_keeper> decode_request(wire_reader from) {
+  request_message message;
+  message.request = from.number<std::uint32_t>();
+  message.sealed = from.rest();
+  bool const fits = message.sealed.size() <= limits::remote_request_bytes_max;
+  if (!from.ok() || !fits) return errc::corrupt;
+  return message_to_keeper(std::move(message));
+}
+
+// Of a mark, in either direction: none, or one that is whole.
+result<std::string> decode_mark(wire_reader from) {
+  std::string_view const mark = from.rest();
+  if (!mark.empty() && mark.size() != epoch_mark_bytes) return errc::corrupt;
+  return std::string(mark);
 }
 
 }  // namespace
@@ -311,18 +243,39 @@ std::string encode_message(fetched_message const& message) {
   return out;
 }
 
-std::vector<std::string> encode_batch(std::vector<receipt> const& receipts) {
-  if (receipts.empty()) return {};
-  batch_packer packer;
-  for (receipt const& one : receipts) packer.add(one);
-  return std::move(packer).finish();
-}
-
 std::string encode_message(changed_message const& message) {
   std::string out = message_of(kind::changed);
   wire_writer to(out);
   to.short_text(message.project.text());
   return out;
+}
+
+std::string encode_message(invite_message const& message) {
+  std::string out = message_of(kind::invite);
+  wire_writer(out).number(message.requests);
+  return out;
+}
+
+std::string encode_message(reply_message const& message) {
+  std::string out = message_of(kind::reply);
+  wire_writer to(out);
+  to.number(message.request);
+  to.number(to_byte(message.last));
+  return out.append(message.sealed);
+}
+
+std::string encode_message(mark_message const& message) {
+  return message_of(kind::mark).append(message.mark);
+}
+
+std::string encode_message(request_message const& message) {
+  std::string out = message_of(kind::request);
+  wire_writer(out).number(message.request);
+  return out.append(message.sealed);
+}
+
+std::string encode_message(marked_message const& message) {
+  return message_of(kind::marked).append(message.mark);
 }
 
 result<message_to_api> decode_to_api(std::string_view datagram) {
@@ -339,13 +292,18 @@ result<message_to_api> decode_to_api(std::string_view datagram) {
       return errc::corrupt;
     case kind::receipts:
       return decode_receipts(from);
-    case kind::ready:
-    case kind::record:
-    case kind::fetched:
-    case kind::changed:
-      break;
+    case kind::invite:
+      return decode_invite(from);
+    case kind::reply:
+      return decode_reply(from);
+    case kind::mark: {
+      auto mark = decode_mark(from);
+      if (!mark) return mark.error();
+      return message_to_api(mark_message{*std::move(mark)});
+    }
+    default:  // of the other direction, or none
+      return errc::corrupt;
   }
-  return errc::corrupt;
 }
 
 result<message_to_keeper> decode_to_keeper(std::string_view datagram) {
@@ -360,14 +318,16 @@ result<message_to_keeper> decode_to_keeper(std::string_view datagram) {
       return decode_fetched(from);
     case kind::changed:
       return decode_changed(from);
-    case kind::start:
-    case kind::fetch:
-    case kind::watch:
-    case kind::drain:
-    case kind::receipts:
-      break;
+    case kind::request:
+      return decode_request(from);
+    case kind::marked: {
+      auto mark = decode_mark(from);
+      if (!mark) return mark.error();
+      return message_to_keeper(marked_message{*std::move(mark)});
+    }
+    default:  // of the other direction, or none
+      return errc::corrupt;
   }
-  return errc::corrupt;
 }
 
 }  // namespace tacit::core

@@ -6,13 +6,19 @@
 //                  watch    say once when a project's revision is another than this
 //                  drain    finish what is under way, write out, exit 0
 //                  receipts what was delivered to whom, in batches: to be kept
+//                  invite   so many more sealed requests of other machines may be handed over
+//                  reply    to one of these, in pieces: sealed too
+//                  mark     the epoch mark (core/enrolment.hpp), to be kept; empty: which is?
 //   api → keeper   ready    it serves
 //                  record   one sealed value, in answer to a fetch
 //                  fetched  the end of a fetch: what came of it
 //                  changed  a watched project's revision is another, or it is gone
+//                  request  a sealed request of another machine: one for each that was invited
+//                  marked   the epoch mark that is kept, in answer to an empty mark
 //
-// No plaintext of a value goes over it in either direction, and the api asks for nothing. The
-// keeper takes every byte from the api as hostile. The grammar stands in channel.cpp.
+// No plaintext of a value goes over it in either direction, and the api asks for nothing of its
+// own: it carries what it cannot open, as many as the keeper invites. The keeper takes every byte
+// from the api as hostile. The grammar stands in channel.cpp.
 #pragma once
 
 #include <cstdint>
@@ -75,6 +81,17 @@ struct receipts_message {
   bool last = false;  // of the batch
   std::vector<receipt> receipts;
 };
+struct invite_message {
+  std::uint16_t requests = 0;
+};
+struct reply_message {
+  std::uint32_t request = 0;
+  bool last = false;  // of the pieces. None at all: the request was not understood
+  std::string sealed;
+};
+struct mark_message {
+  std::string mark;
+};
 struct ready_message {};
 struct record_message {
   std::uint32_t ask = 0;
@@ -93,6 +110,13 @@ struct fetched_message {
 struct changed_message {
   project_id project;
 };
+struct request_message {
+  std::uint32_t request = 0;  // the api's number for the reply
+  std::string sealed;
+};
+struct marked_message {
+  std::string mark;  // empty: none
+};
 
 // Holds keys: sent and forgotten.
 [[nodiscard]] secret_buffer encode_start(start_message const& message);
@@ -105,11 +129,16 @@ struct changed_message {
 // A batch as messages, none for an empty one.
 [[nodiscard]] std::vector<std::string> encode_batch(std::vector<receipt> const& receipts);
 [[nodiscard]] std::string encode_message(changed_message const& message);
+[[nodiscard]] std::string encode_message(invite_message const& message);
+[[nodiscard]] std::string encode_message(reply_message const& message);
+[[nodiscard]] std::string encode_message(mark_message const& message);
+[[nodiscard]] std::string encode_message(request_message const& message);
+[[nodiscard]] std::string encode_message(marked_message const& message);
 
-using message_to_api =
-    std::variant<start_message, fetch_message, watch_message, drain_message, receipts_message>;
-using message_to_keeper =
-    std::variant<ready_message, record_message, fetched_message, changed_message>;
+using message_to_api = std::variant<start_message, fetch_message, watch_message, drain_message,
+                                    receipts_message, invite_message, reply_message, mark_message>;
+using message_to_keeper = std::variant<ready_message, record_message, fetched_message,
+                                       changed_message, request_message, marked_message>;
 
 // errc::corrupt for anything that is not exactly one message of that direction.
 [[nodiscard]] result<message_to_api> decode_to_api(std::string_view datagram);

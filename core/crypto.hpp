@@ -5,6 +5,8 @@
 //   crypto_box_seal       X25519, XSalsa20-Poly1305     (doc.libsodium.org, Sealed boxes)
 //   crypto_aead_*_ietf    XChaCha20-Poly1305            (draft-irtf-cfrg-xchacha-03)
 //   crypto_generichash    BLAKE2b, keyed                (RFC 7693)
+//   crypto_scalarmult     X25519                        (RFC 7748)
+//   crypto_aead_*_ietf    ChaCha20-Poly1305             (RFC 8439)
 #pragma once
 
 #include <array>
@@ -12,6 +14,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "core/error.hpp"
@@ -44,6 +47,14 @@ struct store_public_key {
   std::array<unsigned char, key_bytes> bytes{};
 };
 
+// A pair for X25519: of a runtime on another machine, of the keeper, or of one handshake.
+using exchange_private_key = secret_array<struct exchange_private_key_tag, key_bytes>;
+struct exchange_public_key {
+  std::array<unsigned char, key_bytes> bytes{};
+  friend auto operator<=>(exchange_public_key const&, exchange_public_key const&) = default;
+};
+using runtime_book_key = secret_array<struct runtime_book_key_tag, key_bytes>;
+
 // Not secret: kept in the store, so that a wrong root key is noticed.
 using key_check = std::array<unsigned char, 16>;
 // Not secret: names the shared memory of the rate limiter.
@@ -70,6 +81,8 @@ struct keeper_share {
   store_public_key public_key;
   store_private_key private_key;
   record_key record;
+  exchange_private_key towards_runtimes;
+  runtime_book_key runtime_book;  // authenticates what the keeper keeps of enrolments
 };
 
 // Aborts when libsodium cannot start (no entropy source).
@@ -107,6 +120,20 @@ void aead_encrypt(std::span<unsigned char const, key_bytes> key,
 [[nodiscard]] result<intake_key> open_sealed_key(
     keeper_share const& keys, std::span<unsigned char const, sealed_key_bytes> sealed) noexcept;
 
+[[nodiscard]] exchange_private_key make_exchange_key() noexcept;
+[[nodiscard]] exchange_public_key public_half(exchange_private_key const& own) noexcept;
+// errc::corrupt when the other's key is one of the few that give the same secret to everybody.
+[[nodiscard]] result<void> agree(exchange_private_key const& own, exchange_public_key const& other,
+                                 std::span<unsigned char, key_bytes> secret) noexcept;
+
+// As aead_encrypt and aead_decrypt, with ChaCha20-Poly1305 and a nonce that is a number: never the
+// same twice under one key.
+void counted_encrypt(std::span<unsigned char const, key_bytes> key, std::uint64_t number,
+                     bytes_view associated, bytes_view plain, unsigned char* out) noexcept;
+[[nodiscard]] result<void> counted_decrypt(std::span<unsigned char const, key_bytes> key,
+                                           std::uint64_t number, bytes_view associated,
+                                           bytes_view cipher, unsigned char* out) noexcept;
+
 // SipHash-2-4 with 128 bits (crypto_shorthash_siphashx24): tells for a process, under a key that it
 // made for itself, whether two short texts are the same, without keeping one of them.
 using short_tag = std::array<unsigned char, 16>;
@@ -117,5 +144,15 @@ using short_tag_key = secret_array<struct short_tag_key_tag, 16>;
 // `out` has 16 to 64 bytes.
 void keyed_hash(std::span<unsigned char const, key_bytes> key,
                 std::initializer_list<bytes_view> parts, std::span<unsigned char> out) noexcept;
+
+// BLAKE2b-512 over the parts, one after the other.
+inline constexpr std::size_t hash_bytes = 64;
+void hash(std::initializer_list<bytes_view> parts,
+          std::span<unsigned char, hash_bytes> out) noexcept;
+
+// base64url without padding (RFC 4648 section 5). errc::validation for anything else, also for bits
+// beyond the last byte.
+[[nodiscard]] std::string encode_base64(bytes_view bytes);
+[[nodiscard]] result<std::string> decode_base64(std::string_view text);
 
 }  // namespace tacit::core

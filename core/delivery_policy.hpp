@@ -38,6 +38,10 @@ class delivery_policy {
   // that it sent is looked at.
   [[nodiscard]] bool may_read_any(delivery_peer const& peer) const noexcept;
   [[nodiscard]] bool may_read(delivery_peer const& peer, std::string_view project) const noexcept;
+  // Root, and who started tacit: they alone say which runtimes of other machines are let in.
+  [[nodiscard]] bool is_owner(delivery_peer const& peer) const noexcept {
+    return peer.uid == 0 || peer.uid == owner_;
+  }
   // The projects, each once, of the grants that state this unit and nothing else: what systemd may
   // load for it. (All that a grant states must hold, and the uid that asks here is systemd's.)
   [[nodiscard]] std::vector<project_id> projects_of_unit(std::string_view unit) const;

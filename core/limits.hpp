@@ -79,6 +79,28 @@ inline constexpr unsigned wait_seconds_max = 300;
 inline constexpr std::size_t delivered_records_max = 262'144;
 inline constexpr std::size_t replaced_records_max = 65'536;
 
+// Runtimes on other machines: how many are enrolled, and for how long at most.
+inline constexpr std::size_t enrolments_max = 1024;
+inline constexpr std::int64_t enrolment_milliseconds_default = 365ll * 24 * 3600 * 1000;
+inline constexpr std::int64_t enrolment_milliseconds_max = 10 * enrolment_milliseconds_default;
+// What the keeper has in hand of their requests, sent but not answered; how many of those may wait
+// for a change; of one enrolment; and how long. A proxy on the way, or the client, gives up later.
+inline constexpr std::size_t remote_requests_max = 1024;
+inline constexpr std::size_t remote_waits_max = 768;
+inline constexpr std::size_t remote_requests_per_runtime_max = 16;
+inline constexpr unsigned remote_wait_seconds_max = 20;
+// One request, and the set that answers it.
+inline constexpr std::size_t remote_request_bytes_max = 256;
+inline constexpr std::size_t remote_answer_bytes_max = 8 * 1024 * 1024;
+inline constexpr std::size_t remote_chunk_bytes = 16 * 1024;
+// A handshake waits so long for the request that it is for.
+inline constexpr std::uint64_t handshake_milliseconds_max = 20'000;
+inline constexpr std::size_t handshakes_max = 1024;
+inline constexpr std::size_t handshakes_per_runtime_max = 16;
+// Handshakes cost the keeper some 0.2 ms each: so many at once, and so many a second.
+inline constexpr std::uint32_t handshakes_per_second_max = 1000;
+inline constexpr std::uint32_t strangers_per_second_max = 50;  // with keys that are not enrolled
+
 // One message on the socket pair between api and keeper: the largest is one sealed value.
 inline constexpr std::size_t channel_message_bytes_max = 32 * 1024;
 
@@ -87,5 +109,8 @@ static_assert(channel_message_bytes_max > value_bytes_max + 1024);
 static_assert(last_four_min_length_min > label_chars);
 static_assert(receipt_secrets_waiting_max >= secrets_per_project_max, "one receipt always fits");
 static_assert(consumer_text_bytes_max <= 0xFF, "short texts in rows and messages");
+static_assert(remote_waits_max < remote_requests_max, "who waits keeps nobody out");
+static_assert(remote_chunk_bytes + 64 <= channel_message_bytes_max, "a chunk is a message");
+static_assert(enrolments_max <= 0xFFFF);
 
 }  // namespace tacit::core::limits

@@ -48,10 +48,12 @@ struct secret_name_form {  // ^[A-Z][A-Z0-9_]{0,63}$
   static bool accepts(std::string_view text) noexcept;
 };
 struct api_key_id_form : identifier_form {};
+struct runtime_id_form : identifier_form {};
 
 using project_id = name<identifier_form>;
 using secret_name = name<secret_name_form>;  // "key" in the contract; a key of cryptography is not
 using api_key_id = name<api_key_id_form>;
+using runtime_id = name<runtime_id_form>;  // of an enrolment of a runtime on another machine
 
 }  // namespace tacit::core
 

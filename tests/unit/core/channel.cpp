@@ -258,8 +258,10 @@ BOOST_AUTO_TEST_CASE(a_message_of_the_other_direction_or_of_no_kind_is_refused) 
       bool const own = static_cast<unsigned char>(rest[0]) == kind;
       if (own) continue;
       rest[0] = static_cast<char>(kind);
-      if (kind < 1 || (kind > 3 && kind != 7)) BOOST_TEST(refused_by_api(rest));
-      if (kind < 4 || kind > 6) BOOST_TEST(refused_by_keeper(rest));
+      // Those of 10 to 14 end in bytes of any kind: channel_of_runtimes.cpp.
+      bool const listed = kind >= 10 && kind <= 14;
+      if (kind < 1 || (kind > 3 && kind != 7 && !listed)) BOOST_TEST(refused_by_api(rest));
+      if (kind < 4 || (kind > 6 && !listed)) BOOST_TEST(refused_by_keeper(rest));
     }
   }
 }

@@ -24,6 +24,7 @@
 #include "kv/store.hpp"
 #include "net/listener.hpp"
 #include "net/now.hpp"
+#include "net/relay.hpp"
 #include "net/worker.hpp"
 
 namespace tacit::app {
@@ -155,18 +156,54 @@ class receipt_intake {
 
 enum class ending { asked_by_signal, asked_by_keeper, keeper_gone, storage_unknown };
 
+// What the keeper's messages are for.
+struct keeper_service {
+  int channel;
+  kv::store& store;
+  receipt_intake receipts;
+  net::relay& relay;
+
+  void answer(core::message_to_api message);
+};
+
+void keeper_service::answer(core::message_to_api message) {
+  if (auto const* const asked = std::get_if<core::fetch_message>(&message)) {
+    answer_fetch(channel, store, *asked);
+  } else if (auto* const batch = std::get_if<core::receipts_message>(&message)) {
+    receipts.take(std::move(*batch));
+  } else if (auto const* const watched = std::get_if<core::watch_message>(&message)) {
+    store.watch(watched->project, watched->revision);
+  } else if (auto const* const invited = std::get_if<core::invite_message>(&message)) {
+    relay.invite(invited->requests);
+  } else if (auto* const piece = std::get_if<core::reply_message>(&message)) {
+    relay.reply(std::move(*piece));
+  } else if (auto* const mark = std::get_if<core::mark_message>(&message)) {
+    if (!mark->mark.empty()) return store.note_epoch_mark(std::move(mark->mark));
+    // A store that does not answer is no store without a mark: the keeper asks again.
+    auto kept = store.epoch_mark();
+    if (kept) send_all(channel, core::encode_message(core::marked_message{*std::move(kept)}));
+  }
+}
+
+void pass_on_requests(int channel, net::relay& relay) {
+  for (core::request_message const& one : relay.take()) {
+    send_all(channel, core::encode_message(one));
+  }
+}
+
 // Serves the keeper until the process is to end.
-ending answer_keeper(int channel, int signals, int commits_failed, kv::store& store,
-                     receipt_intake& receipts) {
+ending answer_keeper(int signals, int commits_failed, keeper_service& to) {
+  int const channel = to.channel;
   std::string datagram(core::limits::channel_message_bytes_max, '\0');
-  std::array<pollfd, 4> waiting{pollfd{channel, POLLIN, 0}, pollfd{signals, POLLIN, 0},
-                                pollfd{commits_failed, POLLIN, 0},
-                                pollfd{store.changed_descriptor(), POLLIN, 0}};
+  std::array<pollfd, 5> waiting{
+      pollfd{channel, POLLIN, 0}, pollfd{signals, POLLIN, 0}, pollfd{commits_failed, POLLIN, 0},
+      pollfd{to.store.changed_descriptor(), POLLIN, 0}, pollfd{to.relay.descriptor(), POLLIN, 0}};
   while (true) {
     if (::poll(waiting.data(), waiting.size(), -1) < 0) continue;
     if (waiting[2].revents != 0) return ending::storage_unknown;
     if (waiting[1].revents != 0) return ending::asked_by_signal;
-    if (waiting[3].revents != 0) tell_changed(channel, store);
+    if (waiting[3].revents != 0) tell_changed(channel, to.store);
+    if (waiting[4].revents != 0) pass_on_requests(channel, to.relay);
     if (waiting[0].revents == 0) continue;
     auto const got = ::recv(channel, datagram.data(), datagram.size(), 0);
     if (got < 0 && errno == EINTR) continue;
@@ -175,21 +212,15 @@ ending answer_keeper(int channel, int signals, int commits_failed, kv::store& st
         core::decode_to_api(std::string_view(datagram.data(), static_cast<std::size_t>(got)));
     if (!message) return ending::keeper_gone;
     if (std::holds_alternative<core::drain_message>(*message)) return ending::asked_by_keeper;
-    if (auto const* const asked = std::get_if<core::fetch_message>(&*message)) {
-      answer_fetch(channel, store, *asked);
-    } else if (auto* const batch = std::get_if<core::receipts_message>(&*message)) {
-      receipts.take(std::move(*batch));
-    }
-    if (auto const* const watched = std::get_if<core::watch_message>(&*message)) {
-      store.watch(watched->project, watched->revision);
-    }
+    to.answer(*std::move(message));
   }
 }
 
 // While the workers drain, deliveries that are under way still get their answers, and their
 // receipts are taken. `told_to_drain` is set once the keeper drains too.
-void answer_while(std::atomic<bool> const& draining, int channel, kv::store const& store,
-                  receipt_intake& receipts, std::promise<void>& told_to_drain) {
+void answer_while(std::atomic<bool> const& draining, keeper_service& to,
+                  std::promise<void>& told_to_drain) {
+  int const channel = to.channel;
   std::string datagram(core::limits::channel_message_bytes_max, '\0');
   while (draining) {
     pollfd waiting{channel, POLLIN, 0};
@@ -200,11 +231,7 @@ void answer_while(std::atomic<bool> const& draining, int channel, kv::store cons
         core::decode_to_api(std::string_view(datagram.data(), static_cast<std::size_t>(got)));
     if (!message) return;
     if (std::holds_alternative<core::drain_message>(*message)) told_to_drain.set_value();
-    if (auto const* const asked = std::get_if<core::fetch_message>(&*message)) {
-      answer_fetch(channel, store, *asked);
-    } else if (auto* const batch = std::get_if<core::receipts_message>(&*message)) {
-      receipts.take(std::move(*batch));
-    }
+    to.answer(*std::move(message));
   }
 }
 
@@ -216,6 +243,7 @@ int serve(core::start_message const& start, std::vector<net::listening_socket> c
                                      configured.failed_auth_per_minute});
   kv::store store(kv::database::open(configured.store_dir, start.share.check, log),
                   {start.share.rows, clock, limiter, log}, configured.secrets_per_project);
+  net::relay relay;
   net::service_parts const parts{
       store,
       limiter,
@@ -223,7 +251,8 @@ int serve(core::start_message const& start, std::vector<net::listening_socket> c
       log,
       {configured.head_bytes, configured.body_bytes},
       configured.last_four_min_length,
-      (std::size_t{configured.list_cache_megabytes} << 20) / configured.threads};
+      (std::size_t{configured.list_cache_megabytes} << 20) / configured.threads,
+      relay};
   net::connection_limits const limits{configured.head_seconds, configured.body_seconds,
                                       configured.idle_seconds};
   std::vector<std::unique_ptr<net::worker>> workers;
@@ -255,16 +284,15 @@ int serve(core::start_message const& start, std::vector<net::listening_socket> c
   threads.emplace_back([&] { listener.run(); });
   send_all(channel_descriptor, core::encode_message(core::ready_message{}));
 
-  receipt_intake receipts(store);
-  ending const why =
-      answer_keeper(channel_descriptor, signals.number(), commits_failed.number(), store, receipts);
+  keeper_service to_keeper{channel_descriptor, store, receipt_intake(store), relay};
+  ending const why = answer_keeper(signals.number(), commits_failed.number(), to_keeper);
   if (why == ending::keeper_gone) ::_exit(status_keeper_died);
   listener.stop();
+  relay.close();
   for (auto const& one : workers) one->drain(drain_patience_seconds);
   std::atomic<bool> draining = true;
   std::promise<void> told_to_drain;
-  std::thread deliveries(
-      [&] { answer_while(draining, channel_descriptor, store, receipts, told_to_drain); });
+  std::thread deliveries([&] { answer_while(draining, to_keeper, told_to_drain); });
   for (std::thread& one : threads) one.join();
   // A signal to both processes: the keeper's last receipts are on their way.
   if (why == ending::asked_by_signal) told_to_drain.get_future().wait_for(last_receipts_patience);

@@ -60,6 +60,10 @@ std::string credentials_socket_path(settings const& configured) {
   return configured.run_dir + "/credentials.sock";
 }
 
+std::string runtime_file_path(settings const& configured) {
+  return configured.data_dir + "/runtimes";
+}
+
 descriptor lock_data_folder(settings const& configured) {
   make_folders(configured.data_dir, 0755);
   std::string const path = configured.data_dir + "/lock";

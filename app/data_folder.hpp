@@ -3,6 +3,7 @@
 //   data_dir            0755  made by whoever starts tacit
 //   data_dir/lock       0600  held locked by both processes, written by neither
 //   data_dir/root.key   0400  the keeper's (root_key_file.hpp)
+//   data_dir/runtimes   0600  the keeper's (runtime_file.hpp)
 //   data_dir/store      0700  the api process's: database and api.sock
 //   run_dir             0755  the keeper's: keeper.sock and credentials.sock
 #pragma once
@@ -18,6 +19,7 @@ namespace tacit::app {
 [[nodiscard]] std::string api_socket_path(std::string const& store_folder);
 [[nodiscard]] std::string keeper_socket_path(settings const& configured);
 [[nodiscard]] std::string credentials_socket_path(settings const& configured);
+[[nodiscard]] std::string runtime_file_path(settings const& configured);
 
 // Makes data_dir when it is missing and locks it. The lock lasts as long as the descriptor, or a
 // copy of it in another process, is open. Throws startup_error: another server uses the folder, a

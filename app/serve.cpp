@@ -21,14 +21,17 @@
 #include "app/log_sink.hpp"
 #include "app/readiness.hpp"
 #include "app/root_key_file.hpp"
+#include "app/runtime_file.hpp"
 #include "app/sandbox/sandbox.hpp"
 #include "app/startup.hpp"
 #include "core/channel.hpp"
 #include "core/delivery_policy.hpp"
 #include "net/credentials.hpp"
 #include "net/delivery.hpp"
+#include "net/enrolments.hpp"
 #include "net/keeper_channel.hpp"
 #include "net/peer_credentials.hpp"
+#include "net/remote_delivery.hpp"
 
 namespace tacit::app {
 
@@ -171,13 +174,17 @@ struct keeper_sockets {
 
 // The keeper's whole life after its start.
 int run_keeper(api_child& api, keeper_sockets& sockets, core::keeper_share const& keys,
-               core::delivery_policy const& policy, asio::io_context& context,
-               asio::posix::stream_descriptor& signals, core::log& log) {
+               core::delivery_policy const& policy, runtime_file& runtimes,
+               asio::io_context& context, asio::posix::stream_descriptor& signals, core::log& log) {
   net::keeper_channel channel(context, api.channel.release());
   net::receipts receipts(context, channel, log, host_name());
   net::delivery_feed feed(context, {keys, policy, channel, log});
   net::delivery_parts const parts{keys, policy, feed, receipts, log};
-  net::delivery delivery(context, sockets.delivery.release(), parts);
+  net::enrolments enrolled(
+      keys.runtime_book, runtimes.book(),
+      [&runtimes](std::string_view book) { return runtimes.write(book); }, channel, log);
+  net::delivery delivery(context, sockets.delivery.release(), parts, enrolled);
+  net::remote_delivery remote(context, channel, parts, enrolled);
   net::credentials credentials(context, sockets.credentials.release(), parts);
   bool draining = false;
   bool api_gone = false;
@@ -188,6 +195,8 @@ int run_keeper(api_child& api, keeper_sockets& sockets, core::keeper_share const
   auto const stop = [&] {
     delivery.stop();
     credentials.stop();
+    remote.stop();
+    enrolled.stop();
     feed.stop();
   };
   signals.async_wait(signals.wait_read, [&](error_code error) {
@@ -211,6 +220,8 @@ int run_keeper(api_child& api, keeper_sockets& sockets, core::keeper_share const
   });
   asio::co_spawn(context, delivery.run(), rethrow);
   asio::co_spawn(context, credentials.run(), rethrow);
+  asio::co_spawn(context, enrolled.settle(context), rethrow);
+  remote.start();
   lock_report locked(log);
   locked.say_if_failed();
   while (!api_gone && context.run_one() > 0) locked.say_if_failed();
@@ -254,6 +265,7 @@ int run_serve(settings const& configured) {
   keeper_sockets sockets{open_unix_listener(keeper_socket_path(configured), 0666),
                          open_unix_listener(credentials_socket_path(configured), 0666)};
   auto const keys = share_keys(std::move(root.key), api, to_api);
+  runtime_file runtimes(runtime_file_path(configured));
 
   if (policy.asks_for_unit() && !net::kernel_tells_peer_process()) {
     log->write(core::severity::warn,
@@ -273,9 +285,10 @@ int run_serve(settings const& configured) {
   }
   start_outcome const started = wait_until_ready(api, signals.native_handle());
   if (started != start_outcome::serves) return status_without_start(started, api);
+  runtimes.load(keys->runtime_book);  // the store is open: the root key is the right one
   manager.say_ready();
   announce(urls, configured, *log);
-  int const status = run_keeper(api, sockets, *keys, policy, context, signals, *log);
+  int const status = run_keeper(api, sockets, *keys, policy, runtimes, context, signals, *log);
   ::unlink(keeper_socket_path(configured).c_str());
   ::unlink(credentials_socket_path(configured).c_str());
   return status;

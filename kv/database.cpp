@@ -2,6 +2,7 @@
 //
 //   "format"  number(4, little-endian)   of the whole store; read before anything else
 //   "check"   check(16)                  derived from the root key that the store was made with
+//   "mark"    the keeper's epoch mark (core/enrolment.cpp), once it has enrolled a runtime
 #include "kv/database.hpp"
 
 #include <rocksdb/cache.h>

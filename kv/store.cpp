@@ -314,6 +314,22 @@ void store::note_deliveries(std::vector<core::receipt> receipts) {
   queue_.wake();
 }
 
+void store::note_epoch_mark(std::string mark) {
+  {
+    std::lock_guard const lock(receipts_mutex_);
+    epoch_mark_ = std::move(mark);
+  }
+  queue_.wake();
+}
+
+result<std::string> store::epoch_mark() const {
+  std::string row;
+  auto const status = database_->engine().Get({}, database_->in(family::meta), "mark", &row);
+  if (status.IsNotFound()) return std::string();
+  if (!status.ok()) return translate(status);
+  return row;
+}
+
 bool store::writable() const noexcept {
   return !failed_.load(std::memory_order_relaxed) && !stuck_.load(std::memory_order_relaxed) &&
          has_room();

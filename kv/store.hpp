@@ -78,6 +78,10 @@ class store final : public core::store {
   // errc::not_found without the project.
   [[nodiscard]] core::result<sealed_project> sealed_values(core::project_id const& id) const;
 
+  // The keeper's epoch mark: kept soon, synced and without a word; "" when none is kept.
+  void note_epoch_mark(std::string mark);
+  [[nodiscard]] core::result<std::string> epoch_mark() const;
+
   // Says once, through take_changed(), that the project's revision is another than this, or that
   // the project is gone. From any thread; at most one watch of a project at a time.
   void watch(core::project_id const& id, std::uint64_t revision);
@@ -116,6 +120,7 @@ class store final : public core::store {
                core::api_key_directory const& before);
   void write_last_uses();
   void write_receipts();
+  void write_epoch_mark();
 
   store_place const place_;
   // Null after a reopening that failed. Replaced by the commit thread only, which reads it without
@@ -140,6 +145,7 @@ class store final : public core::store {
 
   std::mutex receipts_mutex_;
   core::receipt_book receipts_;  // guarded by receipts_mutex_
+  std::string epoch_mark_;       // not yet written; guarded by receipts_mutex_
 
   mutable std::mutex api_keys_mutex_;
   std::shared_ptr<core::api_key_directory const> api_keys_;  // guarded by api_keys_mutex_

@@ -1,5 +1,6 @@
 // The commit thread's part of the store.
 #include <span>
+#include <utility>
 
 #include "core/check.hpp"
 #include "kv/receipt_rows.hpp"
@@ -54,6 +55,7 @@ bool store::run_commits() {
       return false;
     }
     write_receipts();
+    write_epoch_mark();
     auto const now = std::chrono::steady_clock::now();
     if (now - last_uses_written >= wait_at_most) {
       write_last_uses();
@@ -61,6 +63,7 @@ bool store::run_commits() {
     }
   }
   write_receipts();
+  write_epoch_mark();
   write_last_uses();
   // A log with a write of unknown outcome is left to the next start: flushed in part it would be
   // replayed in part.
@@ -81,6 +84,22 @@ void store::write_receipts() {
   auto const written = database_->engine().Write({}, &batch);
   if (!written.ok()) {
     parts_.log.write(core::severity::warn, "receipts of deliveries could not be written",
+                     {{"detail", std::string_view(written.ToString())}});
+  }
+}
+
+void store::write_epoch_mark() {
+  std::unique_lock lock(receipts_mutex_);
+  // While the disk is full it waits, as receipts do.
+  if (epoch_mark_.empty() || !takes_writes() || !has_room()) return;
+  std::string const mark = std::exchange(epoch_mark_, {});
+  lock.unlock();
+  rocksdb::WriteOptions at_once;
+  at_once.sync = true;
+  auto const written =
+      database_->engine().Put(at_once, database_->in(core::family::meta), "mark", mark);
+  if (!written.ok()) {
+    parts_.log.write(core::severity::warn, "the keeper's epoch mark could not be written",
                      {{"detail", std::string_view(written.ToString())}});
   }
 }

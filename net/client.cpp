@@ -15,11 +15,55 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <set>
 
 #include "core/check.hpp"
 
 namespace tacit::net {
+
+struct client_stop::state {
+  std::mutex mutex;
+  bool stopped = false;        // guarded by mutex, as below
+  std::set<int> open_sockets;  // of exchanges under way
+};
+
+client_stop::client_stop() : state_(std::make_shared<state>()) {}
+
+void client_stop::stop() const noexcept {
+  std::lock_guard const lock(state_->mutex);
+  state_->stopped = true;
+  for (int const socket : state_->open_sockets) ::shutdown(socket, SHUT_RDWR);
+}
+
+// A socket that can be stopped for as long as this is there; it goes before the socket does.
+class stoppable {
+ public:
+  stoppable(client_stop const* by, int socket)
+      : state_(by == nullptr ? nullptr : by->state_), socket_(socket) {
+    if (!state_) return;
+    std::lock_guard const lock(state_->mutex);
+    if (state_->stopped) ::shutdown(socket_, SHUT_RDWR);
+    state_->open_sockets.insert(socket_);
+  }
+  stoppable(stoppable const&) = delete;
+  stoppable& operator=(stoppable const&) = delete;
+  ~stoppable() {
+    if (!state_) return;
+    std::lock_guard const lock(state_->mutex);
+    state_->open_sockets.erase(socket_);
+  }
+  [[nodiscard]] bool is_stopped() const {
+    if (!state_) return false;
+    std::lock_guard const lock(state_->mutex);
+    return state_->stopped;
+  }
+
+ private:
+  std::shared_ptr<client_stop::state> state_;
+  int socket_;
+};
 
 namespace {
 
@@ -90,9 +134,12 @@ client_failure failure_of(int reason, client_fault otherwise) {
 using connection = boost::system::result<descriptor, client_failure>;
 
 // flags: SOCK_NONBLOCK or 0.
-connection connect_to(int family, sockaddr const* address, socklen_t bytes, int flags = 0) {
+connection connect_to(int family, sockaddr const* address, socklen_t bytes, int flags = 0,
+                      client_stop const* stop = nullptr) {
   descriptor opened(socket(family, SOCK_STREAM | SOCK_CLOEXEC | flags, 0));
+  stoppable const connecting(stop, opened.get());
   timeval const limit{client_timeout_seconds, 0};
+  if (connecting.is_stopped()) return client_failure{client_fault::connection_lost};
   if (opened.get() < 0 ||
       setsockopt(opened.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) != 0 ||
       setsockopt(opened.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) != 0 ||
@@ -116,7 +163,7 @@ bool is_trusted(int fd, std::string const& path) {
   return stat(folder.c_str(), &about) == 0 && about.st_uid == listener.uid;
 }
 
-connection open_connection(unix_endpoint const& endpoint, int flags = 0) {
+connection open_connection(unix_endpoint const& endpoint, client_stop const*, int flags = 0) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (endpoint.path.size() >= sizeof address.sun_path) {
@@ -131,7 +178,7 @@ connection open_connection(unix_endpoint const& endpoint, int flags = 0) {
   return opened;
 }
 
-connection open_connection(tcp_endpoint const& endpoint) {
+connection open_connection(tcp_endpoint const& endpoint, client_stop const* stop) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* list = nullptr;
@@ -140,7 +187,7 @@ connection open_connection(tcp_endpoint const& endpoint) {
   std::unique_ptr<addrinfo, void (*)(addrinfo*)> const owner(list, freeaddrinfo);
   client_failure last{client_fault::cannot_connect, 0};
   for (addrinfo const* at = list; at != nullptr; at = at->ai_next) {
-    connection made = connect_to(at->ai_family, at->ai_addr, at->ai_addrlen);
+    connection made = connect_to(at->ai_family, at->ai_addr, at->ai_addrlen, 0, stop);
     if (made) return made;
     last = made.error();
   }
@@ -278,10 +325,12 @@ class incoming_answer {
 
 }  // namespace
 
-client_result exchange(client_endpoint const& endpoint, client_request const& request) {
+client_result exchange(client_endpoint const& endpoint, client_request const& request,
+                       client_stop const* stop) {
   connection const opened =
-      std::visit([](auto const& where) { return open_connection(where); }, endpoint);
+      std::visit([stop](auto const& where) { return open_connection(where, stop); }, endpoint);
   if (!opened) return opened.error();
+  stoppable const under_way(stop, opened->get());
   core::secret_buffer const head =
       make_head(request, std::visit([](auto const& where) { return host_field(where); }, endpoint));
   if (auto const failed = send_request(opened->get(), head.reveal(), request.body)) {
@@ -301,7 +350,7 @@ struct pending_exchange::state {
 
 pending_exchange::begun pending_exchange::begin(unix_endpoint const& endpoint,
                                                 client_request const& request) {
-  connection opened = open_connection(endpoint, SOCK_NONBLOCK);
+  connection opened = open_connection(endpoint, nullptr, SOCK_NONBLOCK);
   if (!opened) return opened.error();
   core::secret_buffer const head = make_head(request, host_field(endpoint));
   if (auto const failed = send_request(opened->get(), head.reveal(), request.body)) {

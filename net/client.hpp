@@ -60,9 +60,22 @@ struct client_failure {
 
 using client_result = boost::system::result<client_answer, client_failure>;
 
+// Ends exchanges from another thread: what is under way fails soon, unless it looks up a name, and
+// what is begun later at once. A copy is the same one.
+class client_stop {
+ public:
+  client_stop();
+  void stop() const noexcept;
+
+ private:
+  friend class stoppable;
+  struct state;
+  std::shared_ptr<state> state_;
+};
+
 // Sends no signal (SIGPIPE) and leaves no descriptor open for a later exec.
-[[nodiscard]] client_result exchange(client_endpoint const& endpoint,
-                                     client_request const& request);
+[[nodiscard]] client_result exchange(client_endpoint const& endpoint, client_request const& request,
+                                     client_stop const* stop = nullptr);
 
 // The same over a Unix socket for who waits for several things at once: no call blocks, and the
 // caller keeps the time.

@@ -16,6 +16,7 @@
 #include "net/if_none_match.hpp"
 #include "net/now.hpp"
 #include "net/peer_credentials.hpp"
+#include "net/runtime_orders.hpp"
 #include "net/session_deadline.hpp"
 
 namespace tacit::net {
@@ -102,6 +103,15 @@ delivery_reply reply_with(answer_head const& head, shared_set set) {
   return reply;
 }
 
+delivery_reply reply_text(answer_head const& head, std::string_view text) {
+  delivery_reply reply;
+  write_head(reply, head, text.size());
+  if (!head.has_body) return reply;
+  reply.own = core::secret_buffer(text.size());
+  CHECK(reply.own.append(text));
+  return reply;
+}
+
 delivery_reply reply_error(answer_head head, errc error) {
   error_face face = face_of(error);
   if (error == errc::forbidden) face.message = "This user may not read the project";
@@ -111,12 +121,7 @@ delivery_reply reply_error(answer_head head, errc error) {
   head.status = face.status;
   std::string text;
   append_error_body(text, face, std::nullopt);
-  delivery_reply reply;
-  write_head(reply, head, text.size());
-  if (!head.has_body) return reply;
-  reply.own = core::secret_buffer(text.size());
-  CHECK(reply.own.append(text));
-  return reply;
+  return reply_text(head, text);
 }
 
 // What a whole request head asks for, checked in order: the peer, the method and route, the peer's
@@ -207,10 +212,13 @@ struct delivery::session {
   bool peer_gone = false;
 };
 
-delivery::delivery(asio::io_context& context, int descriptor, delivery_parts const& parts)
+delivery::delivery(asio::io_context& context, int descriptor, delivery_parts const& parts,
+                   enrolments& enrolled)
     : context_(context),
       acceptor_(context, asio::local::stream_protocol(), descriptor),
       parts_(parts),
+      enrolled_(enrolled),
+      own_public_(core::public_half(parts.keys.towards_runtimes)),
       last_ended_(context) {
   acceptor_.non_blocking(true);
 }
@@ -299,11 +307,26 @@ asio::awaitable<result<shared_set>> delivery::get_or_wait(session& at, core::pro
   co_return set;
 }
 
+void delivery::answer_order(session& at, answer_head head, request_head const& request) {
+  if (!parts_.policy.is_owner(at.peer)) {
+    at.reply = reply_error(head, errc::forbidden);
+    return;
+  }
+  order_outcome const outcome =
+      carry_out(enrolled_, own_public_, request.verb, request.target, now_of_day());
+  head.status = outcome.status;
+  at.reply = reply_text(head, outcome.body);
+}
+
 asio::awaitable<void> delivery::answer(session& at, request_head const& request) {
   answer_head head;
   head.request_id = at.request_id;
   head.keep_alive = request.keep_alive;
   head.has_body = request.verb != method::head;
+  if (is_runtime_order(request.target)) {
+    answer_order(at, head, request);
+    co_return;
+  }
   auto const project = admit(parts_.policy, at.peer, request);
   auto const wait = wait_of(request.target);
   if (!project || !wait) {

@@ -4,6 +4,8 @@
 //   GET /v1/projects/{id}/env    200 with the values, 304, 403 refused, 404 absent, 503 unavailable
 //       ?wait=SECONDS            the same, but what would be 304 now is answered when the project
 //                                has changed, or as it is when the time is up
+//   /v1/runtimes                 the owner's orders about runtimes of other machines
+//                                (runtime_orders.hpp); 403 for everybody else
 //   anything else                400, never 404
 //
 // Refused, absent, unavailable and empty are four different answers. None is ever turned into
@@ -18,8 +20,10 @@
 #include <cstdint>
 #include <string_view>
 
+#include "net/answer.hpp"
 #include "net/delivery_feed.hpp"
 #include "net/delivery_places.hpp"
+#include "net/enrolments.hpp"
 #include "net/framing.hpp"
 
 namespace tacit::net {
@@ -33,7 +37,8 @@ struct wait_request {
 class delivery {
  public:
   // Takes over a listening Unix socket.
-  delivery(boost::asio::io_context& context, int descriptor, delivery_parts const& parts);
+  delivery(boost::asio::io_context& context, int descriptor, delivery_parts const& parts,
+           enrolments& enrolled);
 
   // Accepts and serves until stop(); returns when the last session has ended.
   boost::asio::awaitable<void> run();
@@ -50,6 +55,7 @@ class delivery {
                                      delivery_places::place held);
   boost::asio::awaitable<void> refuse_stranger(stream& accepted, core::delivery_peer const& peer);
   boost::asio::awaitable<void> answer(session& at, request_head const& request);
+  void answer_order(session& at, answer_head head, request_head const& request);
   boost::asio::awaitable<core::result<shared_set>> get_or_wait(session& at,
                                                                core::project_id project,
                                                                wait_request wanted);
@@ -60,6 +66,8 @@ class delivery {
   boost::asio::io_context& context_;
   boost::asio::local::stream_protocol::acceptor acceptor_;
   delivery_parts parts_;
+  enrolments& enrolled_;
+  core::exchange_public_key own_public_;
   delivery_places places_;
   std::size_t sessions_ = 0;
   boost::asio::steady_timer last_ended_;

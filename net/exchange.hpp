@@ -15,6 +15,7 @@ struct service::exchange {
   route to{};
   answer_head answer{};
   std::unique_ptr<pending_write> write{};
+  std::unique_ptr<pending_relay> relayed{};
 };
 
 }  // namespace tacit::net

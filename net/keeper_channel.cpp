@@ -128,6 +128,52 @@ bool keeper_channel::take(core::changed_message const& changed) {
   return true;
 }
 
+asio::awaitable<void> keeper_channel::invite(std::uint16_t requests) {
+  invited_ += requests;
+  std::string datagram = core::encode_message(core::invite_message{requests});
+  [[maybe_unused]] bool const sent = co_await send(std::move(datagram));  // as of a watch
+}
+
+bool keeper_channel::take(core::request_message& request) {
+  if (invited_ == 0 || !taken_) return false;
+  --invited_;
+  taken_(std::move(request));
+  return true;
+}
+
+asio::awaitable<bool> keeper_channel::reply(core::reply_message piece) {
+  std::string datagram = core::encode_message(piece);
+  bool const sent = co_await send(std::move(datagram));
+  co_return sent;
+}
+
+asio::awaitable<result<std::string>> keeper_channel::fetch_mark() {
+  mark_ask asked(context_);
+  asked.done.expires_after(answer_seconds_max);
+  mark_ask_ = &asked;
+  std::string datagram = core::encode_message(core::mark_message{});
+  bool const sent = co_await send(std::move(datagram));
+  if (sent && !asked.answered && open_) {
+    error_code error;
+    auto token = asio::redirect_error(asio::use_awaitable, error);
+    co_await asked.done.async_wait(token);
+  }
+  mark_ask_ = nullptr;
+  if (!asked.answered) {
+    marks_are_late_ = true;
+    co_return errc::unavailable;
+  }
+  co_return std::move(asked.mark);
+}
+
+bool keeper_channel::take(core::marked_message& marked) {
+  if (mark_ask_ == nullptr || mark_ask_->answered) return marks_are_late_;
+  mark_ask_->mark = std::move(marked.mark);
+  mark_ask_->answered = true;
+  mark_ask_->done.cancel();
+  return true;
+}
+
 bool keeper_channel::take(core::message_to_keeper& message) {
   if (auto* const record = std::get_if<core::record_message>(&message)) return take(*record);
   if (auto const* const fetched = std::get_if<core::fetched_message>(&message)) {
@@ -136,6 +182,8 @@ bool keeper_channel::take(core::message_to_keeper& message) {
   if (auto const* const changed = std::get_if<core::changed_message>(&message)) {
     return take(*changed);
   }
+  if (auto* const request = std::get_if<core::request_message>(&message)) return take(*request);
+  if (auto* const marked = std::get_if<core::marked_message>(&message)) return take(*marked);
   return false;  // ready is said once, before this runs
 }
 
@@ -158,6 +206,7 @@ asio::awaitable<void> keeper_channel::run() {
   close();
   for (auto const& [number, asked] : asks_) asked->done.cancel();
   asks_.clear();
+  if (mark_ask_ != nullptr) mark_ask_->done.cancel();
 }
 
 bool keeper_channel::send_now(std::string_view datagram,

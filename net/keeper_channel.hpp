@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
@@ -48,6 +49,17 @@ class keeper_channel {
     heard_ = std::move(heard);
   }
 
+  // Lets the api hand over so many more sealed requests of other machines.
+  boost::asio::awaitable<void> invite(std::uint16_t requests);
+  // Who takes them. Each wants a reply that ends, and is then invited anew by its taker.
+  void when_asked(std::function<void(core::request_message)> taken) { taken_ = std::move(taken); }
+  // A piece of a reply. False when the channel did not take it in time: the reply is lost.
+  boost::asio::awaitable<bool> reply(core::reply_message piece);
+
+  // The epoch mark that is kept, "" when the api says that there is none. One at a time.
+  // errc::unavailable as fetch().
+  boost::asio::awaitable<core::result<std::string>> fetch_mark();
+
   // Reads answers until the api closes its end or sends what it must not, or close(). The api sees
   // the end of the channel then.
   boost::asio::awaitable<void> run();
@@ -71,6 +83,8 @@ class keeper_channel {
   [[nodiscard]] bool take(core::record_message& record);
   [[nodiscard]] bool take(core::fetched_message const& fetched);
   [[nodiscard]] bool take(core::changed_message const& changed);
+  [[nodiscard]] bool take(core::request_message& request);
+  [[nodiscard]] bool take(core::marked_message& marked);
   // False when the channel is gone, or did not take it within the time of an answer.
   boost::asio::awaitable<bool> send(std::string datagram);
   void forget(std::uint32_t number);
@@ -82,6 +96,16 @@ class keeper_channel {
   std::uint32_t last_ask_ = 0;
   std::unordered_set<core::project_id> watched_;
   std::function<void(core::project_id const&)> heard_;
+  std::size_t invited_ = 0;  // and not yet handed over
+  std::function<void(core::request_message)> taken_;
+  struct mark_ask {
+    explicit mark_ask(boost::asio::io_context& context) : done(context) {}
+    boost::asio::steady_timer done;
+    std::string mark;
+    bool answered = false;
+  };
+  mark_ask* mark_ask_ = nullptr;  // the one without its answer
+  bool marks_are_late_ = false;   // an answer that nobody waits for any more may come
   bool open_ = true;
 };
 

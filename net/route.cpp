@@ -31,6 +31,7 @@ constexpr std::array rows{
     row{"/api/v1/api-keys", method::post, endpoint::create_api_key, get_post},
     row{"/api/v1/api-keys/*", method::del, endpoint::revoke_api_key, "DELETE"},
     row{"/api/v1/user/me", method::get, endpoint::show_self, "GET"},
+    row{"/api/v1/runtime", method::post, endpoint::runtime, "POST"},
     row{"/livez", method::get, endpoint::livez, "GET"},
     row{"/readyz", method::get, endpoint::readyz, "GET"},
     row{"/healthz", method::get, endpoint::healthz, "GET"},

@@ -23,6 +23,7 @@ enum class endpoint : std::uint8_t {
   create_api_key,
   revoke_api_key,
   show_self,
+  runtime,  // a sealed request of another machine, for the keeper
   livez,
   readyz,
   healthz,
@@ -51,7 +52,8 @@ using routing = std::variant<route, wrong_method, unknown_route>;
 // The route as it stands in a log: no name of anything.
 [[nodiscard]] std::string_view route_pattern(endpoint to) noexcept;
 
-// Health checks have no API key and no limits.
+// Health checks have no API key and no limits. (What comes for the keeper has no API key either: it
+// knows whom it is from.)
 [[nodiscard]] bool is_public(endpoint to) noexcept;
 // Reads and writes have separate rate limits.
 [[nodiscard]] bool is_write(endpoint to) noexcept;

@@ -204,12 +204,16 @@ handled service::handle(request_head const& head, std::string_view body, peer co
     x.record.route = route_pattern(found->to);
     if (is_public(found->to)) {
       answer_health(x);
-      return {nullptr, x.record.keep_alive};
+      return {nullptr, nullptr, x.record.keep_alive};
+    }
+    if (found->to == endpoint::runtime) {
+      pass_on(x);
+      return {nullptr, std::move(x.relayed), x.record.keep_alive};
     }
     auto caller = identify(x, memory);
     if (!caller) {
       answer_unidentified(x);
-      return {nullptr, x.record.keep_alive};
+      return {nullptr, nullptr, x.record.keep_alive};
     }
     x.record.api_key = caller->shared_api_key();
     if (x.record.api_key) parts_.store.note_use(*x.record.api_key, x.now);
@@ -225,7 +229,7 @@ handled service::handle(request_head const& head, std::string_view body, peer co
   } else {
     answer_error(x, errc::no_such_route);
   }
-  return {std::move(x.write), x.record.keep_alive};
+  return {std::move(x.write), nullptr, x.record.keep_alive};
 }
 
 bool service::finish(pending_write& write, std::string& out) {

@@ -23,6 +23,7 @@
 #include "net/answer.hpp"
 #include "net/framing.hpp"
 #include "net/project_cache.hpp"
+#include "net/relay.hpp"
 #include "net/route.hpp"
 
 namespace tacit::net {
@@ -50,6 +51,7 @@ struct service_parts {
   framing_limits framing;
   std::uint32_t last_four_min_length;
   std::size_t list_cache_bytes;  // of one service
+  relay& to_keeper;
 };
 
 // What the answer to a request repeats of it, and what its log line says. The request id is
@@ -75,9 +77,17 @@ struct pending_write : core::change {
   std::optional<boost::asio::any_completion_handler<void()>> resume;
 };
 
+// A sealed request on its way to the keeper, and what its answer needs. As pending_write.
+struct pending_relay : relayed_request {
+  request_record record;
+  std::string request_id;
+  std::optional<boost::asio::any_completion_handler<void()>> resume;
+};
+
 // What came of a request so far.
 struct handled {
   std::unique_ptr<pending_write> write;  // to be submitted; null when the answer is appended
+  std::unique_ptr<pending_relay> relay;  // the same
   bool keep_alive = true;
 };
 
@@ -98,6 +108,8 @@ class service {
 
   // After the change was completed, or was refused by the store's submit().
   [[nodiscard]] bool finish(pending_write& write, std::string& out);
+  // After the keeper's reply, or when it is not to be had.
+  [[nodiscard]] bool finish(pending_relay& relayed, std::string& out);
 
   // The answer to bytes that are no request that we take; the connection ends after it.
   void refuse_bytes(core::errc why, std::string_view bytes, std::string& out);
@@ -106,6 +118,7 @@ class service {
   void grow_old() noexcept;
 
   [[nodiscard]] core::store& store() noexcept { return parts_.store; }
+  [[nodiscard]] relay& to_keeper() noexcept { return parts_.to_keeper; }
 
  private:
   struct exchange;  // one request and its answer under way
@@ -121,6 +134,7 @@ class service {
       std::string_view credentials);
   void answer_unidentified(exchange& x);
   void answer_health(exchange& x);
+  void pass_on(exchange& x);
   void dispatch(exchange& x, core::admitted const& caller);
 
   void list_secrets(exchange& x, core::admitted const& caller);

@@ -124,6 +124,8 @@ void service::dispatch(exchange& x, core::admitted const& caller) {
     case endpoint::show_self:
       append_self_body(body_, caller.who().api_key());
       return answer_body(x, 200);
+    case endpoint::runtime:
+      return pass_on(x);
     case endpoint::livez:
     case endpoint::readyz:
     case endpoint::healthz:

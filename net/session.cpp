@@ -40,6 +40,7 @@ enum class end_of { batch, connection, input };
 struct progress {
   std::size_t consumed = 0;
   std::unique_ptr<pending_write> write;  // to be committed before the next request is looked at
+  std::unique_ptr<pending_relay> relay;  // to be answered by the keeper before that
   bool keep_alive = true;
   std::size_t requests = 0;
   bool full = false;  // the output must be sent, and others have their turn, before more is taken
@@ -55,7 +56,7 @@ void wipe_part(std::string_view part) { core::wipe(const_cast<char*>(part.data()
 progress take_requests(worker& at, connection& one, std::string_view input, peer const& from,
                        std::string& out) {
   progress done;
-  while (done.keep_alive && done.write == nullptr) {
+  while (done.keep_alive && done.write == nullptr && done.relay == nullptr) {
     std::string_view const rest = input.substr(done.consumed);
     if (rest.empty()) return done;
     if (out.size() >= output_bytes_max || done.requests == requests_in_turn_max) {
@@ -89,6 +90,7 @@ progress take_requests(worker& at, connection& one, std::string_view input, peer
     ++done.requests;
     done.keep_alive = came_of.keep_alive;
     done.write = std::move(came_of.write);
+    done.relay = std::move(came_of.relay);
   }
   return done;
 }
@@ -137,6 +139,20 @@ task<void> commit(worker& at, connection& one, pending_write& write) {
   core::store* const store = &at.requests().store();
   use_task token;
   co_await asio::async_initiate<use_task, void()>(submit, token, asked, store);
+}
+
+// Waits for the keeper's reply. Never fails: without one it is empty.
+task<void> pass_on(worker& at, connection& one, pending_relay& relayed) {
+  auto const submit = [](auto handler, pending_relay* asked, worker* home) {
+    asked->resume.emplace(std::move(handler));
+    asked->done = [asked, home] { home->resume(*asked); };
+    if (!home->requests().to_keeper().submit(*asked)) asked->done();
+  };
+  at.enter(one, waiting_for::commit);
+  pending_relay* const asked = &relayed;
+  worker* const home = &at;
+  use_task token;
+  co_await asio::async_initiate<use_task, void()>(submit, token, asked, home);
 }
 
 // Ends the connection so that what was sent arrives: closing with unread bytes in the kernel would
@@ -234,6 +250,12 @@ task<bool> serve_input(worker& at, connection& one, peer const& from, held_input
       co_await commit(at, one, *done.write);
       done.keep_alive = at.requests().finish(*done.write, at.output()) && !at.draining();
       done.write.reset();
+      bool const answered = co_await send_output(at, one);
+      if (!answered) co_return false;
+    } else if (done.relay != nullptr) {
+      co_await pass_on(at, one, *done.relay);
+      done.keep_alive = at.requests().finish(*done.relay, at.output()) && !at.draining();
+      done.relay.reset();
       bool const answered = co_await send_output(at, one);
       if (!answered) co_return false;
     } else if (!done.full) {

@@ -73,6 +73,13 @@ void worker::complete(core::change* first) noexcept {
   });
 }
 
+void worker::resume(pending_relay& relayed) noexcept {
+  asio::post(context_, [one = &relayed] {
+    auto resume = std::move(*one->resume);  // the request may be gone once it is resumed
+    std::move(resume)();
+  });
+}
+
 void worker::enter(connection& one, waiting_for state) noexcept {
   one.state = state;
   one.since_seconds = now_seconds_;

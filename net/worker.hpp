@@ -57,6 +57,8 @@ class worker final : public core::completion_port {
   void drain(std::uint32_t patience_seconds);
 
   void complete(core::change* first) noexcept override;
+  // From any thread: goes on with the session that waits for it.
+  void resume(pending_relay& relayed) noexcept;
 
   // For sessions, on the worker's thread.
   [[nodiscard]] socket_set& sockets() noexcept { return sockets_; }

@@ -55,8 +55,8 @@ void drop_capabilities();
 // What the process is for, and so what it may do:
 //  - api: read, write, make, rename and remove files and folders in its folder; serve the sockets
 //    that it has.
-//  - keeper: read and remove files in its folder, never make or write one; serve the sockets that
-//    it has; wait for its child.
+//  - keeper: read and remove files in its folder, never make or open one for writing (what is open
+//    already, its book of runtimes, it writes); serve the sockets that it has; wait for its child.
 enum class process_role { api, keeper };
 
 // Confines the calling process for good: drop_capabilities(), restrict_files(),

@@ -101,10 +101,11 @@ template <typename Check>
 void serve_request(benchmark::State& state, store_on_disk& disk, std::string const& bytes,
                    Check const& check) {
   no_port port;
+  net::relay relay;
   net::service_parts const parts{disk.store(),          disk.limiter(),
                                  disk.share(),          disk.log(),
                                  net::framing_limits(), core::limits::last_four_min_length_default,
-                                 std::size_t{1} << 20};
+                                 std::size_t{1} << 20,  relay};
   net::service service(parts, port);
   net::peer const from;
   net::remembered_key memory;

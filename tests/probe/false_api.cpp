@@ -206,7 +206,7 @@ void play_false_api() {
     if (!message) _exit(1);
     if (auto const* const asked = std::get_if<core::fetch_message>(&*message)) {
       played->answer(asked->ask);
-    } else if (wanted != "stays") {
+    } else if (std::holds_alternative<core::drain_message>(*message) && wanted != "stays") {
       _exit(0);
     }
   }

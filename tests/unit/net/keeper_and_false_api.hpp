@@ -8,11 +8,8 @@
 #include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/test/unit_test.hpp>
-#include <condition_variable>
 #include <cstddef>
-#include <deque>
 #include <filesystem>
-#include <mutex>
 #include <thread>
 
 #include "core/sealing.hpp"
@@ -20,111 +17,14 @@
 #include "net/credentials.hpp"
 #include "net/delivery.hpp"
 #include "tests/unit/core/samples.hpp"
+#include "tests/unit/net/false_api_end.hpp"
 
 namespace tacit::net::test {
-
-using core::fetch_outcome;
-using std::chrono_literals::operator""s;
 
 struct silent_log final : core::log {
   void write(core::severity, std::string_view,
              std::initializer_list<core::log_field>) noexcept override {}
   bool wants(core::severity) const noexcept override { return false; }
-};
-
-// What an api process says to a fetch.
-struct told {
-  std::uint64_t revision = 0;
-  std::vector<core::record_message> records;
-  fetch_outcome came_of = fetch_outcome::found;
-  std::uint32_t claimed_more = 0;  // records that are counted and never sent
-};
-
-// The other end of the keeper's channel, in the test's hand.
-class api_end {
- public:
-  explicit api_end(int socket) : socket_(socket), thread_([this] { run(); }) {}
-  ~api_end() {
-    ::shutdown(socket_, SHUT_RDWR);
-    thread_.join();
-    ::close(socket_);
-  }
-  api_end(api_end const&) = delete;
-  api_end& operator=(api_end const&) = delete;
-
-  // From now on this is the answer to each fetch.
-  void say(told what) {
-    std::lock_guard const lock(mutex_);
-    next_ = std::move(what);
-  }
-  void hold_answers(bool held) {
-    std::lock_guard const lock(mutex_);
-    held_ = held;
-    if (held) return;
-    for (core::fetch_message const& one : unanswered_) answer(one);
-    unanswered_.clear();
-  }
-  void send(std::string const& datagram) const {
-    static_cast<void>(::send(socket_, datagram.data(), datagram.size(), MSG_NOSIGNAL));
-  }
-  void wait_for_fetches(unsigned at_least) {
-    wait([&] { return fetches_ >= at_least; });
-  }
-  void wait_for_watches(unsigned at_least) {
-    wait([&] { return watches_ >= at_least; });
-  }
-  unsigned fetches() {
-    std::lock_guard const lock(mutex_);
-    return fetches_;
-  }
-
- private:
-  template <typename Condition>
-  void wait(Condition condition) {
-    std::unique_lock lock(mutex_);
-    BOOST_REQUIRE(something_.wait_for(lock, 30s, condition));
-  }
-
-  void answer(core::fetch_message const& asked) {
-    for (core::record_message record : next_.records) {
-      record.ask = asked.ask;
-      send(core::encode_message(record));
-    }
-    auto const records = static_cast<std::uint32_t>(next_.records.size()) + next_.claimed_more;
-    send(core::encode_message(
-        core::fetched_message{asked.ask, next_.came_of, records, next_.revision}));
-  }
-
-  void run() {
-    std::string datagram(core::limits::channel_message_bytes_max, '\0');
-    while (true) {
-      auto const got = ::recv(socket_, datagram.data(), datagram.size(), 0);
-      if (got <= 0) return;
-      auto const message =
-          core::decode_to_api(std::string_view(datagram).substr(0, static_cast<std::size_t>(got)));
-      std::lock_guard const lock(mutex_);
-      if (auto const* const asked = std::get_if<core::fetch_message>(&*message)) {
-        ++fetches_;
-        if (held_) {
-          unanswered_.push_back(*asked);
-        } else {
-          answer(*asked);
-        }
-      }
-      if (std::holds_alternative<core::watch_message>(*message)) ++watches_;
-      something_.notify_all();
-    }
-  }
-
-  int socket_;
-  std::mutex mutex_;
-  std::condition_variable something_;
-  told next_;  // guarded by mutex_, as below
-  std::deque<core::fetch_message> unanswered_;
-  bool held_ = false;
-  unsigned fetches_ = 0;
-  unsigned watches_ = 0;
-  std::thread thread_;
 };
 
 inline std::string make_folder() {
@@ -174,7 +74,8 @@ struct keeper {
   keeper_channel channel{context, pair[0]};
   receipts noted{context, channel, log, "host"};
   delivery_feed feed{context, {keys, policy, channel, log}};
-  delivery serves{context, listen_at(path), {keys, policy, feed, noted, log}};
+  enrolments enrolled{keys.runtime_book, {}, [](std::string_view) { return true; }, channel, log};
+  delivery serves{context, listen_at(path), {keys, policy, feed, noted, log}, enrolled};
   credentials loads{context, listen_at(credentials_path), {keys, policy, feed, noted, log}};
   api_end api{pair[1]};
   std::thread thread;
@@ -189,9 +90,14 @@ struct keeper {
     thread = std::thread([this] { context.run(); });
   }
   ~keeper() {
-    context.stop();
-    thread.join();
+    end();
     std::filesystem::remove_all(folder);
+  }
+
+  // Nothing runs on the keeper's thread any more.
+  void end() {
+    context.stop();
+    if (thread.joinable()) thread.join();
   }
 
   static std::array<int, 2> make_pair() {

@@ -38,6 +38,7 @@ constexpr known_route routes[] = {
     {del, "/api/v1/api-keys/k1", endpoint::revoke_api_key, "", "k1", "/api/v1/api-keys/*", true,
      false},
     {get, "/api/v1/user/me", endpoint::show_self, "", "", "/api/v1/user/me", false, false},
+    {post, "/api/v1/runtime", endpoint::runtime, "", "", "/api/v1/runtime", true, false},
     {get, "/livez", endpoint::livez, "", "", "/livez", false, true},
     {get, "/readyz", endpoint::readyz, "", "", "/readyz", false, true},
     {get, "/healthz", endpoint::healthz, "", "", "/healthz", false, true},

@@ -1,0 +1,75 @@
+#include "net/relay.hpp"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "core/check.hpp"
+#include "core/limits.hpp"
+
+namespace tacit::net {
+
+relay::relay() : descriptor_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) { CHECK(descriptor_ >= 0); }
+
+relay::~relay() { ::close(descriptor_); }
+
+void relay::wake() const noexcept {
+  std::uint64_t const one = 1;
+  [[maybe_unused]] auto const told = ::write(descriptor_, &one, sizeof one);
+}
+
+bool relay::submit(relayed_request& one) {
+  std::lock_guard const lock(mutex_);
+  if (closed_ || waiting_.size() >= core::limits::remote_requests_max) return false;
+  waiting_.push_back(&one);
+  wake();
+  return true;
+}
+
+void relay::invite(std::size_t requests) {
+  std::lock_guard const lock(mutex_);
+  invited_ += requests;
+  if (!waiting_.empty()) wake();
+}
+
+std::vector<core::request_message> relay::take() {
+  std::lock_guard const lock(mutex_);
+  std::uint64_t ignored = 0;
+  [[maybe_unused]] auto const cleared = ::read(descriptor_, &ignored, sizeof ignored);
+  std::vector<core::request_message> taken;
+  for (; invited_ > 0 && !waiting_.empty(); --invited_) {
+    relayed_request* const one = waiting_.front();
+    waiting_.pop_front();
+    under_way_.emplace(++last_number_, one);
+    taken.push_back({last_number_, std::move(one->sealed)});
+  }
+  return taken;
+}
+
+void relay::reply(core::reply_message piece) {
+  std::unique_lock lock(mutex_);
+  auto const found = under_way_.find(piece.request);
+  if (found == under_way_.end()) return;  // closed meanwhile
+  relayed_request* const one = found->second;
+  one->reply.append(piece.sealed);
+  if (!piece.last) return;
+  under_way_.erase(found);
+  lock.unlock();
+  one->done();
+}
+
+void relay::close() {
+  std::unique_lock lock(mutex_);
+  closed_ = true;
+  auto const waiting = std::exchange(waiting_, {});
+  auto const under_way = std::exchange(under_way_, {});
+  lock.unlock();
+  for (relayed_request* const one : waiting) one->done();
+  for (auto const& [number, one] : under_way) {
+    one->reply.clear();
+    one->done();
+  }
+}
+
+}  // namespace tacit::net

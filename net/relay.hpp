@@ -1,0 +1,57 @@
+// Sealed requests of other machines on their way to the keeper, and its replies on their way back:
+// handed in by the workers, taken by the thread that answers the keeper. Nothing here looks into
+// them.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "core/channel.hpp"
+
+namespace tacit::net {
+
+// Its maker keeps it alive and untouched from submit() until it is done.
+struct relayed_request {
+  std::string sealed;
+  std::string reply;           // empty: the keeper did not understand, or is not there
+  std::function<void()> done;  // called once, from the thread that answers the keeper
+};
+
+class relay {
+ public:
+  relay();
+  relay(relay const&) = delete;
+  relay& operator=(relay const&) = delete;
+  ~relay();
+
+  // From any thread. False, and nothing taken, when too many wait or close() was called.
+  [[nodiscard]] bool submit(relayed_request& one);
+
+  // Readable when take() may have something to give (an eventfd).
+  [[nodiscard]] int descriptor() const noexcept { return descriptor_; }
+  // The keeper takes so many more.
+  void invite(std::size_t requests);
+  // Those that wait, as far as the keeper takes them.
+  [[nodiscard]] std::vector<core::request_message> take();
+  void reply(core::reply_message piece);
+  // All that are under way are done, without a reply. None is taken any more.
+  void close();
+
+ private:
+  void wake() const noexcept;
+
+  int descriptor_;
+  std::mutex mutex_;
+  bool closed_ = false;  // guarded by mutex_, as below
+  std::size_t invited_ = 0;
+  std::uint32_t last_number_ = 0;
+  std::deque<relayed_request*> waiting_;
+  std::unordered_map<std::uint32_t, relayed_request*> under_way_;  // by number
+};
+
+}  // namespace tacit::net

@@ -3,7 +3,8 @@
 _tacit() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
   local group=${COMP_WORDS[1]} command=${COMP_WORDS[2]} words='' i
-  local delivery='--project --data --run-dir --cache --cache-key-file --cache-max-age --wait'
+  local delivery='--project --data --run-dir --cache --cache-key-file --cache-max-age --wait
+    --server --identity'
   COMPREPLY=()
 
   # Behind the "--" of run stands another command line.
@@ -21,7 +22,7 @@ _tacit() {
   fi
 
   case $previous in
-    --config | --key-file | --from-file | --cache-key-file)
+    --config | --key-file | --from-file | --cache-key-file | --identity)
       compopt -o filenames
       mapfile -t COMPREPLY < <(compgen -f -- "$current")
       return
@@ -50,15 +51,17 @@ _tacit() {
       ;;
     --only | --require | --debounce | --stop-timeout) return ;;
     --project | --id | --limit | --expires | --listen | --wait | --cache-max-age | --key) return ;;
+    --server | --server-key | --public-key | --name) return ;;
   esac
 
   if ((COMP_CWORD == 1)); then
-    words='serve project key secret run env deliveries check completion --help --version'
+    words='serve project key secret run env deliveries runtime check completion --help --version'
   elif ((COMP_CWORD == 2)); then
     case $group in
       project) words='create list show delete --help' ;;
       key) words='create list revoke --help' ;;
       secret) words='set list rm --help' ;;
+      runtime) words='keygen pin enrol list revoke reset --help' ;;
       completion) words='bash --help' ;;
     esac
   fi
@@ -75,6 +78,12 @@ _tacit() {
     'secret set')
       words='--project --from-file --from-env --trim-newline --json --data --help'
       ;;
+    'runtime keygen') words='--identity --help' ;;
+    'runtime pin') words='--identity --server-key --help' ;;
+    'runtime enrol')
+      words='--project --public-key --name --expires --json --data --run-dir --help'
+      ;;
+    'runtime '*) words='--json --data --run-dir --help' ;;
     'secret list' | 'secret rm' | 'deliveries '*) words='--project --json --data --help' ;;
     'project list' | 'project show' | 'project delete' | 'key list' | 'key revoke')
       words='--json --data --help'

@@ -14,37 +14,8 @@ std::string variable(surroundings const& around, std::string_view name) {
   return found == around.variables.end() ? std::string() : found->second;
 }
 
-[[noreturn]] void refuse_url(std::string const& fault) {
-  throw cli_error(exit_failed, "TACIT_URL " + fault + "; give it as http://HOST:PORT");
-}
-
-// http://HOST[:PORT][/PATH], HOST a name, an IPv4 address or an [IPv6 address].
-api_address parse_url(std::string_view url) {
-  if (url.starts_with("https://")) {
-    refuse_url("begins with https://, and this tacit cannot speak TLS yet");
-  }
-  constexpr std::string_view scheme = "http://";
-  if (!url.starts_with(scheme)) refuse_url("does not begin with http://");
-  std::string_view rest = url.substr(scheme.size());
-  std::string_view authority = rest.substr(0, rest.find('/'));
-  std::string_view path = rest.substr(authority.size());
-  while (path.ends_with('/')) path.remove_suffix(1);
-  if (std::any_of(url.begin(), url.end(), [](char c) { return c <= ' ' || c > '~'; }) ||
-      url.find_first_of("?#@") != url.npos) {
-    refuse_url("holds what a base address does not have (a space, ?, # or @)");
-  }
-  std::size_t const bracket = authority.find(']');
-  std::size_t const colon = authority.find(':', bracket == authority.npos ? 0 : bracket);
-  std::string_view host = authority.substr(0, colon);
-  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-  if (host.empty()) refuse_url("names no host");
-  std::string_view const port = colon == authority.npos ? "80" : authority.substr(colon + 1);
-  bool const digits =
-      std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; });
-  if (port.empty() || port.size() > 5 || !digits) refuse_url("has a port that is no number");
-  constexpr std::string_view base = "/api/v1";
-  return {net::tcp_endpoint{std::string(host), std::string(port)}, std::string(url),
-          std::string(path) + std::string(path.ends_with(base) ? "" : base), ""};
+[[noreturn]] void refuse_url(std::string const& named, std::string const& fault) {
+  throw cli_error(exit_failed, named + " " + fault + "; give it as http://HOST:PORT");
 }
 
 std::vector<refused_field> read_details(json_node error) {
@@ -56,6 +27,35 @@ std::vector<refused_field> read_details(json_node error) {
 }
 
 }  // namespace
+
+// http://HOST[:PORT][/PATH], HOST a name, an IPv4 address or an [IPv6 address].
+api_address parse_server_url(std::string_view url, std::string const& named) {
+  if (url.starts_with("https://")) {
+    refuse_url(named, "begins with https://, and this tacit cannot speak TLS yet");
+  }
+  constexpr std::string_view scheme = "http://";
+  if (!url.starts_with(scheme)) refuse_url(named, "does not begin with http://");
+  std::string_view rest = url.substr(scheme.size());
+  std::string_view authority = rest.substr(0, rest.find('/'));
+  std::string_view path = rest.substr(authority.size());
+  while (path.ends_with('/')) path.remove_suffix(1);
+  if (std::any_of(url.begin(), url.end(), [](char c) { return c <= ' ' || c > '~'; }) ||
+      url.find_first_of("?#@") != url.npos) {
+    refuse_url(named, "holds what a base address does not have (a space, ?, # or @)");
+  }
+  std::size_t const bracket = authority.find(']');
+  std::size_t const colon = authority.find(':', bracket == authority.npos ? 0 : bracket);
+  std::string_view host = authority.substr(0, colon);
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  if (host.empty()) refuse_url(named, "names no host");
+  std::string_view const port = colon == authority.npos ? "80" : authority.substr(colon + 1);
+  bool const digits =
+      std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; });
+  if (port.empty() || port.size() > 5 || !digits) refuse_url(named, "has a port that is no number");
+  constexpr std::string_view base = "/api/v1";
+  return {net::tcp_endpoint{std::string(host), std::string(port)}, std::string(url),
+          std::string(path) + std::string(path.ends_with(base) ? "" : base), ""};
+}
 
 api_address find_api(api_flags const& flags, surroundings const& around) {
   std::string const url = variable(around, "TACIT_URL");
@@ -80,7 +80,7 @@ api_address find_api(api_flags const& flags, surroundings const& around) {
                     "TACIT_TOKEN holds a space, a newline or another character that "
                     "no API key has");
   }
-  api_address address = parse_url(url);
+  api_address address = parse_server_url(url, "TACIT_URL");
   address.token = std::move(token);
   return address;
 }

@@ -29,6 +29,10 @@ struct api_address {
 // Throws cli_error (one of the two variables alone, a URL that we do not take) and startup_error.
 [[nodiscard]] api_address find_api(api_flags const& flags, surroundings const& around);
 
+// The same of a URL alone, without a token; `named` is what the URL was given as, for messages.
+// Throws cli_error.
+[[nodiscard]] api_address parse_server_url(std::string_view url, std::string const& named);
+
 // What a command asks. project and name are for messages only, "" when there is none.
 struct api_question {
   std::string_view method;

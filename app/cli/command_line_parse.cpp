@@ -1,13 +1,14 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <charconv>
 #include <memory>
 
+#include "app/cli/argument_faults.hpp"
 #include "app/cli/command_line.hpp"
 #include "app/cli/commands.hpp"
 #include "app/cli/error.hpp"
 #include "app/cli/output.hpp"
 #include "app/cli/plain_help.hpp"
+#include "app/cli/runtime_commands.hpp"
 #include "app/run/options.hpp"
 #include "app/startup.hpp"
 #include "core/duration.hpp"
@@ -16,21 +17,6 @@
 namespace tacit::app {
 
 namespace {
-
-// What is wrong with an argument, "" when nothing is; the text goes behind the flag's name and does
-// not repeat the argument.
-std::string limit_fault(std::string const& text) {
-  std::uint32_t number = 0;  // the range is the server's to refuse
-  char const* const end = text.data() + text.size();
-  auto const [stop, fault] = std::from_chars(text.data(), end, number);
-  bool const octal = text.size() > 1 && text.front() == '0';  // to CLI11
-  if (fault == std::errc() && stop == end && !octal) return "";
-  return "takes a whole number from 1 to " + std::to_string(core::limits::secrets_per_project_max);
-}
-
-std::string format_fault(std::string const& text) {
-  return find_env_format(text) ? "" : "takes one of " + env_format_names();
-}
 
 // Every command's flags and arguments end in the members; the command that is given sets chosen_.
 class command_line {
@@ -53,6 +39,7 @@ class command_line {
     add_secrets();
     add_delivery();
     add_deliveries();
+    add_runtimes();
     add_tools();
   }
 
@@ -280,6 +267,13 @@ class command_line {
     add_api_flags(deliveries, id_.api);
   }
 
+  void add_runtimes() {
+    CLI::App* const runtimes = group(&root_, "runtime", "Let runtimes on other machines in",
+                                     "tacit runtime enrol --project shop --public-key KEY");
+    auto const make = [this](auto&&... of) { return command(of...); };
+    add_runtime_commands(runtimes, make, runtime_);
+  }
+
   void add_run_options() {
     auto const add = [this](char const* flag, std::optional<std::string>& to, char const* text,
                             char const* kind, std::string (*fault)(std::string const&)) {
@@ -306,6 +300,12 @@ class command_line {
     to->add_option("--data", delivery_.data_dir, "Folder of the server")->type_name("DIR");
     to->add_option("--run-dir", delivery_.run_dir, "Folder of keeper.sock ($TACIT_RUN_DIR)")
         ->type_name("DIR");
+    CLI::Option* const server =
+        to->add_option("--server", delivery_.server, "A server on another machine, over HTTP");
+    server->type_name("URL");
+    to->add_option("--identity", delivery_.identity, "Who asks there (tacit runtime keygen)")
+        ->type_name("FILE")
+        ->needs(server);
     CLI::Option* const cache =
         to->add_option("--cache", delivery_.cache_dir,
                        "Keep the set in this folder, encrypted, for when nobody answers");
@@ -420,6 +420,7 @@ class command_line {
   key_create_arguments key_create_;
   secret_arguments secret_;
   delivery_arguments delivery_;
+  runtime_arguments runtime_;
   env_arguments env_;
   std::string format_;
   run_options run_options_;

@@ -52,6 +52,8 @@ struct delivery_arguments {
   std::optional<std::string> cache_key_file{};
   std::chrono::milliseconds cache_age_max{core::limits::cache_age_milliseconds_default};
   std::chrono::milliseconds wait{core::limits::wait_milliseconds_default};
+  std::optional<std::string> server{};    // the URL of a server on another machine
+  std::optional<std::string> identity{};  // the file that says who asks there
 };
 
 int create_project(project_create_arguments const& arguments);
@@ -92,6 +94,30 @@ struct env_arguments {
   std::vector<std::string> keys;  // these alone; empty: all
 };
 int write_env(delivery_arguments const& from, env_arguments const& wanted);
+
+// Which keeper of this machine is meant.
+struct keeper_flags {
+  std::optional<std::string> data_dir{};
+  std::optional<std::string> run_dir{};
+};
+// Of all commands of `tacit runtime`; each uses some.
+struct runtime_arguments {
+  keeper_flags keeper;
+  bool json = false;
+  std::string identity;
+  std::string server_key;
+  std::string project;
+  std::string public_key;
+  std::string id;
+  std::optional<std::string> name;
+  std::optional<std::string> expires;
+};
+int make_runtime_identity(runtime_arguments const& arguments);
+int pin_server(runtime_arguments const& arguments);
+int enrol_runtime(runtime_arguments const& arguments);
+int list_runtimes(runtime_arguments const& arguments);
+int revoke_runtime(runtime_arguments const& arguments);
+int reset_runtimes(runtime_arguments const& arguments);
 
 int check_settings(setting_flags const& flags);
 

@@ -277,6 +277,12 @@ class caching_pending : public pending_delivery {
   heard heard_;
 };
 
+// What the keeper itself has decided: there is nothing to be had with a copy either.
+bool is_verdict(delivery_fault fault) {
+  return fault == delivery_fault::unauthorized || fault == delivery_fault::refused ||
+         fault == delivery_fault::absent;
+}
+
 class caching_source : public delivery_source {
  public:
   caching_source(std::unique_ptr<delivery_source> asked, std::string project, delivery_cache cache)
@@ -289,6 +295,7 @@ class caching_source : public delivery_source {
       return answer;
     }
     switch (answer.error().fault) {
+      case delivery_fault::unauthorized:
       case delivery_fault::refused:
       case delivery_fault::absent:
         cache_.remove(project_);
@@ -314,10 +321,7 @@ class caching_source : public delivery_source {
  private:
   void note(pending_delivery::outcome const& answer) {
     if (!answer) {
-      auto const fault = answer.error().fault;
-      if (fault == delivery_fault::refused || fault == delivery_fault::absent) {
-        cache_.remove(project_);
-      }
+      if (is_verdict(answer.error().fault)) cache_.remove(project_);
     } else if (auto const* const set = std::get_if<delivered>(&*answer)) {
       cache_.keep({project_, asked_->origin()}, set->body.reveal());
     }

@@ -18,6 +18,7 @@
 namespace tacit::app {
 
 enum class delivery_fault {
+  unauthorized,    // the keeper knows nobody with this runtime's key (an authoritative 401)
   refused,         // this peer may not read the project (an authoritative 403)
   absent,          // there is no such project (an authoritative 404)
   unavailable,     // nobody answered, or a 503: asking again may help

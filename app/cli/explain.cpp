@@ -161,8 +161,7 @@ std::string explain_failure(net::client_failure const& failure, api_address cons
       return "another user than the folder's owner listens on " + address.shown +
              ": nothing was sent; see who put it there";
     case net::client_fault::no_such_host:
-      return "TACIT_URL: cannot find the host of " + address.shown + ": " +
-             gai_strerror(failure.reason);
+      return "cannot find the host of " + address.shown + ": " + gai_strerror(failure.reason);
     case net::client_fault::cannot_connect:
       if (local) return unreachable_socket(failure, address);
       return "cannot connect to " + address.shown + ": " + std::strerror(failure.reason) +

@@ -9,7 +9,10 @@
 
 #include "app/cli/api.hpp"
 #include "app/cli/delivery_source.hpp"
+#include "app/cli/error.hpp"
+#include "app/cli/identity.hpp"
 #include "app/cli/output.hpp"
+#include "app/cli/remote_source.hpp"
 #include "net/client.hpp"
 
 namespace tacit::app {
@@ -214,7 +217,21 @@ std::unique_ptr<delivery_source> make_keeper_source(std::string project,
 std::unique_ptr<delivery_source> open_delivery_source(delivery_arguments const& from,
                                                       surroundings const& around) {
   require_project_id(from.project);
-  return make_keeper_source(from.project, keeper_sockets(from, around));
+  if (!from.server) return make_keeper_source(from.project, keeper_sockets(from, around));
+  if (!from.identity) {
+    throw cli_error(exit_wrong_usage,
+                    "--server needs --identity FILE; make one with: tacit runtime keygen");
+  }
+  identity known = read_identity_file(*from.identity);
+  if (!known.server) {
+    throw cli_error(exit_failed,
+                    "the identity file " + *from.identity +
+                        " trusts no server yet: tacit runtime pin --identity FILE --server-key KEY "
+                        "(tacit runtime enrol prints the key on the server's machine)");
+  }
+  return make_remote_source(from.project,
+                            {parse_server_url(*from.server, "--server"), *known.server},
+                            std::move(known.own));
 }
 
 }  // namespace tacit::app

@@ -75,7 +75,7 @@ standing enrolment_book::of(exchange_public_key const& key, project_id const& pr
   return find(key, project, now) == nullptr ? standing::of_another_project : standing::enrolled;
 }
 
-result<void> enrolment_book::add(enrolment made, timestamp now) {
+result<void> enrolment_book::add(enrolment const& made, timestamp now) {
   auto const in_the_way = [&](enrolment const& one) {
     return one.id == made.id || (one.key == made.key && one.project == made.project);
   };
@@ -91,7 +91,7 @@ result<void> enrolment_book::add(enrolment made, timestamp now) {
   std::remove_copy_if(all_.begin(), all_.end(), std::back_inserter(kept), goes);
   if (kept.size() >= limits::enrolments_max) return errc::secret_limit_exceeded;
   auto const by_id = [](enrolment const& a, enrolment const& b) { return a.id < b.id; };
-  kept.insert(std::upper_bound(kept.begin(), kept.end(), made, by_id), std::move(made));
+  kept.insert(std::upper_bound(kept.begin(), kept.end(), made, by_id), made);
   all_ = std::move(kept);
   ++epoch_;
   return {};
@@ -136,10 +136,10 @@ result<enrolment_book> decode_book(runtime_book_key const& key, std::string_view
   auto const count = from.number<std::uint16_t>();
   if (count > limits::enrolments_max) return errc::corrupt;
   for (unsigned i = 0; i < count; ++i) {
-    auto one = decode_enrolment(from);
+    auto const one = decode_enrolment(from);
     if (!one) return errc::corrupt;
     if (!book.all_.empty() && !(book.all_.back().id < one->id)) return errc::corrupt;
-    book.all_.push_back(*std::move(one));
+    book.all_.push_back(*one);
   }
   if (!from.done()) return errc::corrupt;
   return book;

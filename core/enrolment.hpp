@@ -44,7 +44,7 @@ class enrolment_book {
   // errc::conflict when the id is taken, or the key is enrolled for the project already; both only
   // while the older one is valid, else that goes. errc::secret_limit_exceeded when there are
   // limits::enrolments_max that are valid.
-  [[nodiscard]] result<void> add(enrolment made, timestamp now);
+  [[nodiscard]] result<void> add(enrolment const& made, timestamp now);
   // errc::not_found.
   [[nodiscard]] result<void> remove(runtime_id const& id);
   // Removes all. The epoch is above `seen` then.

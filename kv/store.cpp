@@ -323,6 +323,8 @@ void store::note_epoch_mark(std::string mark) {
 }
 
 result<std::string> store::epoch_mark() const {
+  std::shared_lock const lock(database_mutex_);
+  if (database_ == nullptr) return errc::unavailable;
   std::string row;
   auto const status = database_->engine().Get({}, database_->in(family::meta), "mark", &row);
   if (status.IsNotFound()) return std::string();

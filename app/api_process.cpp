@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <future>
 #include <iterator>
 #include <thread>
@@ -19,6 +20,7 @@
 #include "app/locked_memory.hpp"
 #include "app/log_sink.hpp"
 #include "app/sandbox/sandbox.hpp"
+#include "app/server_identity.hpp"
 #include "app/startup.hpp"
 #include "core/channel.hpp"
 #include "kv/store.hpp"
@@ -43,19 +45,21 @@ class system_clock final : public core::clock {
   }
 };
 
-// The keeper's first message. Null when the keeper ended before it: it has said why.
-core::locked_ptr<core::start_message> receive_start(int channel) {
+// A message of the start, which holds keys. Nothing when the keeper ended before it: it has said
+// why.
+template <typename Message>
+std::optional<Message> receive(int channel) {
   core::secret_buffer datagram(core::limits::channel_message_bytes_max);
   std::span<char> const space = datagram.reveal_storage();
   ssize_t got = -1;
   do {
     got = ::recv(channel, space.data(), space.size(), 0);
   } while (got < 0 && errno == EINTR);
-  if (got <= 0) return nullptr;
+  if (got <= 0) return std::nullopt;
   datagram.resize(static_cast<std::size_t>(got));
   auto message = core::decode_to_api(datagram.reveal());
-  if (!message || !std::holds_alternative<core::start_message>(*message)) return nullptr;
-  return core::make_locked(std::move(std::get<core::start_message>(*message)));
+  if (!message || !std::holds_alternative<Message>(*message)) return std::nullopt;
+  return std::move(std::get<Message>(*message));
 }
 
 void check_store_folder(core::api_settings const& configured) {
@@ -162,6 +166,8 @@ struct keeper_service {
   kv::store& store;
   receipt_intake receipts;
   net::relay& relay;
+  std::span<net::worker* const> workers;
+  core::log& log;
 
   void answer(core::message_to_api message);
 };
@@ -177,6 +183,8 @@ void keeper_service::answer(core::message_to_api message) {
     relay.invite(invited->requests);
   } else if (auto* const piece = std::get_if<core::reply_message>(&message)) {
     relay.reply(std::move(*piece));
+  } else if (auto const* const renewed = std::get_if<core::identity_message>(&message)) {
+    renew_identity(*renewed, workers, log);
   } else if (auto* const mark = std::get_if<core::mark_message>(&message)) {
     if (!mark->mark.empty()) return store.note_epoch_mark(std::move(mark->mark));
     // A store that does not answer is no store without a mark: the keeper asks again.
@@ -189,6 +197,13 @@ void pass_on_requests(int channel, net::relay& relay) {
   for (core::request_message const& one : relay.take()) {
     send_all(channel, core::encode_message(one));
   }
+}
+
+// It may be a private key.
+core::result<core::message_to_api> decode_and_wipe(std::span<char> datagram) {
+  auto message = core::decode_to_api(std::string_view(datagram.data(), datagram.size()));
+  core::wipe(datagram);
+  return message;
 }
 
 // Serves the keeper until the process is to end.
@@ -208,8 +223,7 @@ ending answer_keeper(int signals, int commits_failed, keeper_service& to) {
     auto const got = ::recv(channel, datagram.data(), datagram.size(), 0);
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) return ending::keeper_gone;
-    auto message =
-        core::decode_to_api(std::string_view(datagram.data(), static_cast<std::size_t>(got)));
+    auto message = decode_and_wipe({datagram.data(), static_cast<std::size_t>(got)});
     if (!message) return ending::keeper_gone;
     if (std::holds_alternative<core::drain_message>(*message)) return ending::asked_by_keeper;
     to.answer(*std::move(message));
@@ -227,8 +241,7 @@ void answer_while(std::atomic<bool> const& draining, keeper_service& to,
     if (::poll(&waiting, 1, 10) <= 0) continue;
     auto const got = ::recv(channel, datagram.data(), datagram.size(), MSG_DONTWAIT);
     if (got <= 0) return;
-    auto message =
-        core::decode_to_api(std::string_view(datagram.data(), static_cast<std::size_t>(got)));
+    auto message = decode_and_wipe({datagram.data(), static_cast<std::size_t>(got)});
     if (!message) return;
     if (std::holds_alternative<core::drain_message>(*message)) told_to_drain.set_value();
     to.answer(*std::move(message));
@@ -236,7 +249,8 @@ void answer_while(std::atomic<bool> const& draining, keeper_service& to,
 }
 
 int serve(core::start_message const& start, std::vector<net::listening_socket> const& sockets,
-          limiter_table table, descriptor const& signals, core::log& log) {
+          limiter_table table, std::shared_ptr<net::tls_identity const> identity,
+          descriptor const& signals, core::log& log) {
   core::api_settings const& configured = start.settings;
   system_clock const clock;
   core::rate_limiter limiter(table, {configured.reads_per_minute, configured.writes_per_minute,
@@ -260,7 +274,9 @@ int serve(core::start_message const& start, std::vector<net::listening_socket> c
   for (unsigned i = 0; i < configured.threads; ++i) {
     workers.push_back(std::make_unique<net::worker>(parts, limits));
     worker_pointers.push_back(workers.back().get());
+    workers.back()->take_identity(identity);
   }
+  identity.reset();                  // theirs alone, so that a renewed one is the only one left
   lock_report(log).say_if_failed();  // they were the last to ask for memory for secrets
   net::listener listener(sockets, {configured.connections, configured.owner}, worker_pointers);
 
@@ -284,7 +300,8 @@ int serve(core::start_message const& start, std::vector<net::listening_socket> c
   threads.emplace_back([&] { listener.run(); });
   send_all(channel_descriptor, core::encode_message(core::ready_message{}));
 
-  keeper_service to_keeper{channel_descriptor, store, receipt_intake(store), relay};
+  keeper_service to_keeper{channel_descriptor, store, receipt_intake(store), relay,
+                           worker_pointers,    log};
   ending const why = answer_keeper(signals.number(), commits_failed.number(), to_keeper);
   if (why == ending::keeper_gone) ::_exit(status_keeper_died);
   listener.stop();
@@ -307,9 +324,11 @@ int serve(core::start_message const& start, std::vector<net::listening_socket> c
 
 int run_api_process(confined_hook hook) {
   make_undumpable();
+  std::signal(SIGHUP, SIG_IGN);  // it is for the keeper
   descriptor const signals = open_end_signals();
-  auto const start = receive_start(channel_descriptor);
-  if (start == nullptr) return status_keeper_died;
+  auto received = receive<core::start_message>(channel_descriptor);
+  if (!received) return status_keeper_died;
+  auto const start = core::make_locked(*std::move(received));
   core::api_settings const& configured = start->settings;
   if (configured.change_user) become({configured.user, configured.group, ""});
   auto const log = make_log(static_cast<log_level>(configured.log_level), "api");
@@ -317,15 +336,21 @@ int run_api_process(confined_hook hook) {
   check_store_folder(configured);
   std::vector<net::listening_socket> sockets;
   for (int i = 0; i < configured.listeners; ++i) {
-    sockets.push_back({first_listener_descriptor + i, false});
+    sockets.push_back({first_listener_descriptor + i, false, configured.tls});
   }
   descriptor local = open_unix_listener(api_socket_path(configured.store_dir), 0600);
   sockets.push_back({local.release(), true});
   limiter_table const table = open_limiter_memory(start->share.instance);
   if (configured.confine) confine(process_role::api, configured.store_dir);
   if (hook != nullptr) hook();
+  std::shared_ptr<net::tls_identity const> identity;
+  if (configured.tls) {
+    auto const first = receive<core::identity_message>(channel_descriptor);
+    if (!first) return status_keeper_died;
+    identity = require_identity(*first, *log);
+  }
   try {
-    return serve(*start, sockets, table, signals, *log);
+    return serve(*start, sockets, table, std::move(identity), signals, *log);
   } catch (kv::open_failure const& failure) {
     throw startup_error(failure.what());
   }

@@ -9,8 +9,6 @@
 #include <cerrno>
 #include <cstring>
 
-#include "app/settings/settings.hpp"
-
 namespace tacit::app {
 
 namespace {
@@ -45,7 +43,8 @@ address parse_address(std::string const& text) {
   throw startup_error("listen = \"" + text + "\": not an address and a port");
 }
 
-std::string url_of(int socket) {
+// Without its scheme.
+std::string address_of(int socket) {
   address bound;
   bound.size = sizeof bound.bytes;
   ::getsockname(socket, reinterpret_cast<sockaddr*>(&bound.bytes), &bound.size);
@@ -53,11 +52,11 @@ std::string url_of(int socket) {
   if (bound.bytes.ss_family == AF_INET6) {
     auto const& v6 = reinterpret_cast<sockaddr_in6 const&>(bound.bytes);
     ::inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
-    return "http://[" + std::string(text) + "]:" + std::to_string(ntohs(v6.sin6_port));
+    return "[" + std::string(text) + "]:" + std::to_string(ntohs(v6.sin6_port));
   }
   auto const& v4 = reinterpret_cast<sockaddr_in const&>(bound.bytes);
   ::inet_ntop(AF_INET, &v4.sin_addr, text, sizeof text);
-  return "http://" + std::string(text) + ":" + std::to_string(ntohs(v4.sin_port));
+  return std::string(text) + ":" + std::to_string(ntohs(v4.sin_port));
 }
 
 [[noreturn]] void fail(std::string const& text, int error) {
@@ -70,9 +69,10 @@ std::string url_of(int socket) {
 
 }  // namespace
 
-std::vector<open_listener> open_tcp_listeners(std::vector<std::string> const& listen) {
+std::vector<open_listener> open_tcp_listeners(settings const& configured) {
+  std::string const scheme = configured.tls_certificate.empty() ? "http://" : "https://";
   std::vector<open_listener> opened;
-  for (std::string const& text : listen) {
+  for (std::string const& text : configured.listen) {
     address const wanted = parse_address(text);
     descriptor socket(
         ::socket(wanted.bytes.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -85,7 +85,7 @@ std::vector<open_listener> open_tcp_listeners(std::vector<std::string> const& li
     auto const* const at = reinterpret_cast<sockaddr const*>(&wanted.bytes);
     if (::bind(socket.number(), at, wanted.size) != 0) fail(text, errno);
     if (::listen(socket.number(), backlog) != 0) fail(text, errno);
-    std::string url = url_of(socket.number());
+    std::string url = scheme + address_of(socket.number());
     opened.push_back({std::move(socket), std::move(url)});
   }
   return opened;

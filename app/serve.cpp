@@ -16,6 +16,7 @@
 #include "app/api_child.hpp"
 #include "app/data_folder.hpp"
 #include "app/end_signals.hpp"
+#include "app/hangup_watch.hpp"
 #include "app/listen.hpp"
 #include "app/locked_memory.hpp"
 #include "app/log_sink.hpp"
@@ -24,6 +25,7 @@
 #include "app/runtime_file.hpp"
 #include "app/sandbox/sandbox.hpp"
 #include "app/startup.hpp"
+#include "app/tls_files.hpp"
 #include "core/channel.hpp"
 #include "core/delivery_policy.hpp"
 #include "net/credentials.hpp"
@@ -67,6 +69,7 @@ core::api_settings settings_for_api(settings const& configured, account const* u
   to_api.log_level = static_cast<std::uint8_t>(configured.level);
   to_api.threads = static_cast<std::uint16_t>(configured.threads);
   to_api.listeners = static_cast<std::uint16_t>(listeners);
+  to_api.tls = !configured.tls_certificate.empty();
   to_api.owner = ::getuid();
   to_api.reads_per_minute = configured.reads_per_minute;
   to_api.writes_per_minute = configured.writes_per_minute;
@@ -116,6 +119,41 @@ core::locked_ptr<core::keeper_share> share_keys(core::root_key root, api_child c
     throw startup_error("the api process ended before it was told what to do");
   }
   return share;
+}
+
+constexpr std::chrono::milliseconds identity_patience{1000};
+
+core::secret_buffer read_identity(settings const& configured) {
+  return core::encode_identity(read_tls_files(configured));
+}
+
+// As the keeper will read them on SIGHUP: confined, without privileges.
+void share_identity(settings const& configured, api_child const& api) {
+  core::secret_buffer const datagram = read_identity(configured);
+  std::string_view const bytes = datagram.reveal();
+  if (::send(api.channel.number(), bytes.data(), bytes.size(), MSG_NOSIGNAL) !=
+      static_cast<ssize_t>(bytes.size())) {
+    throw startup_error("the api process ended before it was told its certificate");
+  }
+}
+
+// Has the api process take the files as they are now. What is wrong with them is one line of the
+// log: of the keeper's when they cannot be read, of the api's when it does not take them.
+void renew_identity(settings const& configured, net::keeper_channel& channel, core::log& log) {
+  if (configured.tls_certificate.empty()) {
+    log.write(core::severity::info, "nothing to read anew: tls.certificate is not set", {});
+    return;
+  }
+  std::string fault;
+  try {
+    core::secret_buffer const datagram = read_identity(configured);
+    if (channel.send_now(datagram.reveal(), identity_patience)) return;
+    fault = "the api process is too busy; send SIGHUP again";
+  } catch (startup_error const& unreadable) {
+    fault = unreadable.what();
+  }
+  log.write(core::severity::error, "the certificate stays as it was",
+            {{"fault", std::string_view(fault)}});
 }
 
 enum class start_outcome { serves, failed, asked_to_end };
@@ -172,10 +210,16 @@ struct keeper_sockets {
   descriptor credentials;
 };
 
+struct keeper_signals {
+  asio::posix::stream_descriptor ends;
+  asio::posix::stream_descriptor hangups;
+};
+
 // The keeper's whole life after its start.
-int run_keeper(api_child& api, keeper_sockets& sockets, core::keeper_share const& keys,
-               core::delivery_policy const& policy, runtime_file& runtimes,
-               asio::io_context& context, asio::posix::stream_descriptor& signals, core::log& log) {
+int run_keeper(settings const& configured, api_child& api, keeper_sockets& sockets,
+               core::keeper_share const& keys, core::delivery_policy const& policy,
+               runtime_file& runtimes, asio::io_context& context, keeper_signals& signals,
+               core::log& log) {
   net::keeper_channel channel(context, api.channel.release());
   net::receipts receipts(context, channel, log, host_name());
   net::delivery_feed feed(context, {keys, policy, channel, log});
@@ -199,8 +243,8 @@ int run_keeper(api_child& api, keeper_sockets& sockets, core::keeper_share const
     enrolled.stop();
     feed.stop();
   };
-  signals.async_wait(signals.wait_read, [&](error_code error) {
-    if (error) return;
+  auto const drain = [&](error_code error) {
+    if (error || draining) return;
     draining = true;
     log.write(core::severity::info, "draining", {});
     receipts.drain();
@@ -210,12 +254,19 @@ int run_keeper(api_child& api, keeper_sockets& sockets, core::keeper_share const
     patience.async_wait([&](error_code cancelled) {
       if (!cancelled) channel.close();
     });
-  });
+  };
+  signals.ends.async_wait(signals.ends.wait_read, drain);
+  hangup_watch hangups(signals.hangups, {[&] {
+                                           if (!draining) renew_identity(configured, channel, log);
+                                         },
+                                         [&] { drain({}); }});
+  hangups.begin();
   asio::co_spawn(context, channel.run(), [&](std::exception_ptr failed) {
     api_gone = true;
     stop();
     error_code ignored;
-    signals.cancel(ignored);
+    signals.ends.cancel(ignored);
+    signals.hangups.cancel(ignored);
     rethrow(failed);
   });
   asio::co_spawn(context, delivery.run(), rethrow);
@@ -242,6 +293,7 @@ int run_serve(settings const& configured) {
   std::optional<account> user;
   if (::geteuid() == 0) user = find_account(configured.api_user);
   core::delivery_policy const policy = policy_of(configured);
+  if (!configured.tls_certificate.empty()) static_cast<void>(read_tls_files(configured));
   check_socket_path(api_socket_path(store_folder(configured)));
   check_socket_path(keeper_socket_path(configured));
   check_socket_path(credentials_socket_path(configured));
@@ -249,7 +301,7 @@ int run_serve(settings const& configured) {
   std::vector<std::string> urls;
   api_child api;
   {
-    auto const listeners = open_tcp_listeners(configured.listen);
+    auto const listeners = open_tcp_listeners(configured);
     make_subfolders(configured);
     api = spawn_api(lock, listeners);
     for (open_listener const& one : listeners) urls.push_back(one.url);
@@ -275,20 +327,27 @@ int run_serve(settings const& configured) {
 
   readiness manager(configured.notify_socket, *log);
   asio::io_context context(1);
-  asio::posix::stream_descriptor signals(context, open_end_signals().release());
+  keeper_signals signals{{context, open_end_signals().release()},
+                         {context, open_hangup_signal().release()}};
   if (configured.sandbox == sandbox_mode::on) {
     std::vector<std::string> readable;
     if (policy.asks_for_unit()) readable.emplace_back("/proc");
+    if (to_api.tls) {
+      auto const folders = folders_of_tls_files(configured);
+      readable.insert(readable.end(), folders.begin(), folders.end());
+    }
     confine(process_role::keeper, configured.run_dir, readable);
   } else {
     log->write(core::severity::warn, "sandbox = \"off\": neither process is confined", {});
   }
-  start_outcome const started = wait_until_ready(api, signals.native_handle());
+  if (to_api.tls) share_identity(configured, api);
+  start_outcome const started = wait_until_ready(api, signals.ends.native_handle());
   if (started != start_outcome::serves) return status_without_start(started, api);
   runtimes.load(keys->runtime_book);  // the store is open: the root key is the right one
   manager.say_ready();
   announce(urls, configured, *log);
-  int const status = run_keeper(api, sockets, *keys, policy, runtimes, context, signals, *log);
+  int const status =
+      run_keeper(configured, api, sockets, *keys, policy, runtimes, context, signals, *log);
   ::unlink(keeper_socket_path(configured).c_str());
   ::unlink(credentials_socket_path(configured).c_str());
   return status;

@@ -17,6 +17,7 @@
 //   mark    12  mark(rest)
 //   request 13  request(4) sealed(rest)
 //   marked  14  mark(rest)
+//   identity 15 long text(certificate) long text(key) long text(client_ca)
 //
 // Both ends are the same binary, so the numbers may change between versions.
 #include "core/channel.hpp"
@@ -43,6 +44,7 @@ void encode_settings(wire_writer& to, api_settings const& settings) {
   to.number(settings.log_level);
   to.number(settings.threads);
   to.number(settings.listeners);
+  to.number(to_byte(settings.tls));
   to.number(settings.owner);
   to.number(settings.reads_per_minute);
   to.number(settings.writes_per_minute);
@@ -69,6 +71,7 @@ api_settings decode_settings(wire_reader& from) {
   settings.log_level = from.number<std::uint8_t>();
   settings.threads = from.number<std::uint16_t>();
   settings.listeners = from.number<std::uint16_t>();
+  settings.tls = from.number<std::uint8_t>() != 0;
   settings.owner = from.number<std::uint32_t>();
   settings.reads_per_minute = from.number<std::uint32_t>();
   settings.writes_per_minute = from.number<std::uint32_t>();
@@ -147,6 +150,20 @@ result<message_to_api> decode_receipts(wire_reader from) {
   return message_to_api(std::move(message));
 }
 
+secret_buffer copy_of(std::string_view text) {
+  secret_buffer copy(text.size());
+  CHECK(copy.append(text));
+  return copy;
+}
+
+result<message_to_api> decode_identity(wire_reader from) {
+  std::string_view const certificate = from.long_text();
+  std::string_view const key = from.long_text();
+  std::string_view const client_ca = from.long_text();
+  if (!from.done()) return errc::corrupt;
+  return message_to_api(identity_message{copy_of(certificate), copy_of(key), copy_of(client_ca)});
+}
+
 result<message_to_keeper> decode_changed(wire_reader from) {
   auto const project = project_id::parse(from.short_text());
   if (!from.done() || !project) return errc::corrupt;
@@ -198,6 +215,17 @@ secret_buffer encode_start(start_message const& message) {
         bytes_view(share.rows.label.reveal()), bytes_view(share.rows.row.reveal()),
         bytes_view(share.pepper.reveal()), bytes_view(share.check), bytes_view(share.instance)}) {
     CHECK(out.append({reinterpret_cast<char const*>(part.data()), part.size()}));
+  }
+  return out;
+}
+
+secret_buffer encode_identity(identity_message const& message) {
+  secret_buffer out(limits::channel_message_bytes_max);
+  CHECK(out.append(message_of(kind::identity)));
+  for (secret_buffer const* const text : {&message.certificate, &message.key, &message.client_ca}) {
+    std::string length;
+    wire_writer(length).number(static_cast<std::uint16_t>(text->size()));
+    CHECK(text->size() <= 0xFFFF && out.append(length) && out.append(text->reveal()));
   }
   return out;
 }
@@ -292,6 +320,8 @@ result<message_to_api> decode_to_api(std::string_view datagram) {
       return errc::corrupt;
     case kind::receipts:
       return decode_receipts(from);
+    case kind::identity:
+      return decode_identity(from);
     case kind::invite:
       return decode_invite(from);
     case kind::reply:

@@ -9,6 +9,8 @@
 //                  invite   so many more sealed requests of other machines may be handed over
 //                  reply    to one of these, in pieces: sealed too
 //                  mark     the epoch mark (core/enrolment.hpp), to be kept; empty: which is?
+//                  identity the certificate and key for TLS; when its settings say so, the second
+//                           message, and again whenever the files were read anew
 //   api → keeper   ready    it serves
 //                  record   one sealed value, in answer to a fetch
 //                  fetched  the end of a fetch: what came of it
@@ -46,6 +48,7 @@ struct api_settings {
   std::uint8_t log_level = 0;
   std::uint16_t threads = 1;
   std::uint16_t listeners = 0;  // inherited, from channel_listener_descriptor on
+  bool tls = false;             // spoken on all of them
   std::uint32_t owner = 0;      // uid that is the local owner on api.sock, beside root
   std::uint32_t reads_per_minute = 0;
   std::uint32_t writes_per_minute = 0;
@@ -92,6 +95,12 @@ struct reply_message {
 struct mark_message {
   std::string mark;
 };
+// PEM texts as the files have them.
+struct identity_message {
+  secret_buffer certificate{0};  // the server's, then those that it rests on
+  secret_buffer key{0};
+  secret_buffer client_ca{0};  // empty: clients need no certificate
+};
 struct ready_message {};
 struct record_message {
   std::uint32_t ask = 0;
@@ -120,6 +129,8 @@ struct marked_message {
 
 // Holds keys: sent and forgotten.
 [[nodiscard]] secret_buffer encode_start(start_message const& message);
+// At most limits::identity_bytes_max of all three.
+[[nodiscard]] secret_buffer encode_identity(identity_message const& message);
 [[nodiscard]] std::string encode_message(fetch_message const& message);
 [[nodiscard]] std::string encode_message(watch_message const& message);
 [[nodiscard]] std::string encode_message(drain_message const& message);
@@ -135,8 +146,9 @@ struct marked_message {
 [[nodiscard]] std::string encode_message(request_message const& message);
 [[nodiscard]] std::string encode_message(marked_message const& message);
 
-using message_to_api = std::variant<start_message, fetch_message, watch_message, drain_message,
-                                    receipts_message, invite_message, reply_message, mark_message>;
+using message_to_api =
+    std::variant<start_message, fetch_message, watch_message, drain_message, receipts_message,
+                 invite_message, reply_message, mark_message, identity_message>;
 using message_to_keeper = std::variant<ready_message, record_message, fetched_message,
                                        changed_message, request_message, marked_message>;
 

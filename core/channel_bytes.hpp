@@ -26,6 +26,7 @@ enum class message_kind : std::uint8_t {
   mark = 12,
   request = 13,
   marked = 14,
+  identity = 15,
 };
 
 inline std::string message_of(message_kind which) {

@@ -104,8 +104,13 @@ inline constexpr std::uint32_t strangers_per_second_max = 50;  // with keys that
 // One message on the socket pair between api and keeper: the largest is one sealed value.
 inline constexpr std::size_t channel_message_bytes_max = 32 * 1024;
 
+// Certificate, key and client CA for TLS, together, as PEM: one such message. A chain of four is
+// about 8 KB.
+inline constexpr std::size_t identity_bytes_max = 31 * 1024;
+
 static_assert(value_bytes_max * 3 <= body_bytes_max, "4096 emoji as escapes take 12 bytes each");
 static_assert(channel_message_bytes_max > value_bytes_max + 1024);
+static_assert(channel_message_bytes_max >= identity_bytes_max + 7);
 static_assert(last_four_min_length_min > label_chars);
 static_assert(receipt_secrets_waiting_max >= secrets_per_project_max, "one receipt always fits");
 static_assert(consumer_text_bytes_max <= 0xFF, "short texts in rows and messages");

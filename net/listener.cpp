@@ -14,8 +14,7 @@
 #include <string>
 #include <string_view>
 
-#include "net/answer.hpp"
-#include "net/now.hpp"
+#include "net/lone_answer.hpp"
 
 namespace tacit::net {
 
@@ -26,24 +25,11 @@ namespace {
 
 constexpr std::chrono::milliseconds pause_without_descriptors{100};
 
-// What a connection that is one too many hears.
-std::string too_many_connections() {
-  std::array<unsigned char, 8> random;
-  core::fill_random(random);
-  std::string id;
-  for (unsigned char const byte : random) id.append(1, static_cast<char>('a' + byte % 26));
-  error_face face = face_of(core::errc::unavailable);
-  face.message = "Too many connections: try again";
-  std::string body;
-  append_error_body(body, face, std::nullopt);
-  answer_head head;
-  head.status = face.status;
-  head.request_id = id;
-  head.keep_alive = false;
-  head.retry_seconds = 1;
-  std::string answer;
-  append_answer(answer, head, format_http_date(now_of_day()), body);
-  return answer;
+void refuse_one_too_many(int descriptor) {
+  std::string const answer =
+      make_lone_answer(core::errc::unavailable, "Too many connections: try again");
+  [[maybe_unused]] auto const sent =
+      ::send(descriptor, answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 // An IPv4 address, or the /64 of an IPv6 one: what one client usually has.
@@ -93,9 +79,7 @@ void listener::stop() {
 void listener::deal(int descriptor, listening_socket const& from, std::uint64_t address_hash) {
   if (open_.fetch_add(1, std::memory_order_relaxed) >= accepted_.connections_max) {
     open_.fetch_sub(1, std::memory_order_relaxed);
-    std::string const answer = too_many_connections();
-    [[maybe_unused]] auto const sent =
-        ::send(descriptor, answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (!from.speaks_tls) refuse_one_too_many(descriptor);
     ::close(descriptor);
     return;
   }
@@ -105,7 +89,7 @@ void listener::deal(int descriptor, listening_socket const& from, std::uint64_t 
   }
   peer const client{address_hash, from.is_local && is_local_owner(descriptor, accepted_.owner)};
   worker* const to = workers_[next_worker_++ % workers_.size()];
-  to->adopt(descriptor, client, open_);
+  to->adopt({descriptor, client, from.speaks_tls}, open_);
 }
 
 // False when there is nothing to accept now.

@@ -16,7 +16,8 @@ namespace tacit::net {
 // A socket that was bound and listens already. The listener takes it over.
 struct listening_socket {
   int descriptor = -1;
-  bool is_local = false;  // a Unix socket: the peer's uid is looked at
+  bool is_local = false;    // a Unix socket: the peer's uid is looked at
+  bool speaks_tls = false;  // with the identity that the workers have
 };
 
 struct acceptance {

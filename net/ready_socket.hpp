@@ -15,10 +15,11 @@
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cstddef>
-#include <cstdint>
 #include <optional>
 #include <span>
 #include <string_view>
+
+#include "net/io.hpp"
 
 namespace tacit::net {
 
@@ -29,18 +30,6 @@ using task = boost::asio::awaitable<T, core_executor>;
 using use_task = boost::asio::use_awaitable_t<core_executor>;
 
 class socket_set;
-
-enum class io_state : std::uint8_t {
-  done,         // `bytes` were moved, at least one
-  would_block,  // nothing now
-  ended,        // read: the peer sends no more. Both: the connection is broken
-};
-struct io_result {
-  io_state state = io_state::ended;
-  std::size_t bytes = 0;
-};
-
-enum class readiness : std::uint8_t { readable, writable };
 
 // A connected, non-blocking stream socket. Belongs to its set's thread, and stays where it is.
 class ready_socket {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "net/held_input.hpp"
+#include "net/lone_answer.hpp"
 
 namespace tacit::net {
 
@@ -157,21 +158,51 @@ task<void> pass_on(worker& at, connection& one, pending_relay& relayed) {
 
 // Ends the connection so that what was sent arrives: closing with unread bytes in the kernel would
 // make it reset the connection and drop them (RFC 9112 section 9.6).
-task<void> close_gently(worker& at, connection& one) {
+task<void> close_gently(connection& one) {
   one.socket.shutdown_send();
-  at.enter(one, waiting_for::client);
+  ready_socket& raw = one.socket.raw();
   std::size_t seen = 0;
   std::array<char, 4096> ignored;
   while (!one.timed_out && seen < lingering_bytes_max) {
-    if (!one.socket.is_ready(readiness::readable)) {
-      bool const readable = co_await one.socket.wait(readiness::readable);
+    if (!raw.is_ready(readiness::readable)) {
+      bool const readable = co_await raw.wait(readiness::readable);
       if (!readable) break;
     }
-    io_result const got = one.socket.read_some(ignored);
+    io_result const got = raw.read_some(ignored);
     if (got.state == io_state::ended) break;
     core::wipe(ignored.data(), got.bytes);
     seen += got.bytes;
   }
+}
+
+// False when the client did not get through it in time.
+task<bool> shake_hands(worker& at, connection& one) {
+  at.enter(one, waiting_for::handshake);
+  io_state state = one.socket.shake_hands();
+  while (state == io_state::would_block) {
+    if (one.socket.is_ready(readiness::readable)) {
+      co_await one.socket.yield();
+    } else {
+      bool const goes_on = co_await one.socket.wait(readiness::readable);
+      if (!goes_on) co_return false;
+    }
+    state = one.socket.shake_hands();
+  }
+  co_return state == io_state::done;
+}
+
+// The handshake failed: the client has its time, and no more, to hear why.
+task<void> turn_away(worker& at, connection& one) {
+  if (one.socket.is_spoken_to_plainly()) {
+    one.socket.go_plain();
+    std::string const answer =
+        make_lone_answer(core::errc::malformed_request, "This port speaks TLS: use https://");
+    static_cast<void>(one.socket.write_some(answer));
+  } else if (at.log().wants(core::severity::debug)) {
+    at.log().write(core::severity::debug, "a TLS handshake failed",
+                   {{"reason", one.socket.tls_fault()}});
+  }
+  co_await close_gently(one);
 }
 
 // Most requests fit here: a wait then costs a connection no more than this.
@@ -186,11 +217,14 @@ struct received {
 // `first`, and what does not fit there into the worker's scratch.
 task<received> receive(worker& at, connection& one, held_input& held, first_bytes& first) {
   std::span<char> const space = held.empty() ? std::span<char>(first) : held.free_space();
-  // One that sends without a pause lets the others have their turn.
-  if (one.socket.is_ready(readiness::readable)) co_await one.socket.yield();
   io_result got{io_state::would_block, 0};
   while (got.state == io_state::would_block) {
-    if (!one.socket.is_ready(readiness::readable)) {
+    if (one.socket.is_ready(readiness::readable)) {
+      // One that sends without a pause lets the others have their turn.
+      co_await one.socket.yield();
+    } else {
+      bool const begins = one.state == waiting_for::request && one.socket.holds_part();
+      if (begins) at.enter(one, waiting_for::head);
       bool const readable = co_await one.socket.wait(readiness::readable);
       if (!readable) co_return received{io_state::would_block};
     }
@@ -288,9 +322,22 @@ task<bool> serve_last_input(worker& at, connection& one, peer const& from, held_
 
 }  // namespace
 
-task<void> run_session(worker& at, int accepted, peer from) {
-  connection one(at.sockets(), accepted);
+task<void> run_session(worker& at, accepted_socket accepted) {
+  peer const& from = accepted.from;
+  tls_identity const* identity = nullptr;
+  if (accepted.speaks_tls) {
+    identity = at.identity();
+    CHECK(identity != nullptr);  // or the connection would be plain
+  }
+  connection one(at.sockets(), accepted.descriptor, identity);
   linked const link(at, one);
+  if (one.socket.has_tls()) {
+    bool const shaken = co_await shake_hands(at, one);
+    if (!shaken) {
+      if (!one.timed_out && !at.draining()) co_await turn_away(at, one);
+      co_return;
+    }
+  }
   held_input held;
   first_bytes first;
   at.enter(one, waiting_for::request);
@@ -316,7 +363,9 @@ task<void> run_session(worker& at, int accepted, peer from) {
     core::wipe(first.data(), std::min(first.size(), got.input.size()));
     if (!goes_on) break;
   }
-  if (gently) co_await close_gently(at, one);
+  if (!gently) co_return;
+  at.enter(one, waiting_for::client);
+  co_await close_gently(one);
 }
 
 }  // namespace tacit::net

@@ -16,6 +16,10 @@ namespace {
 
 constexpr std::size_t scratch_slack_bytes = 8 * 1024;
 
+bool is_between_requests(waiting_for state) {
+  return state == waiting_for::request || state == waiting_for::handshake;
+}
+
 std::int64_t monotonic_seconds() { return monotonic_microseconds() / 1'000'000; }
 
 }  // namespace
@@ -26,6 +30,7 @@ worker::worker(service_parts const& parts, connection_limits const& limits)
       limits_(limits),
       service_(parts, *this),
       scratch_(parts.framing.head_bytes + parts.framing.body_bytes + scratch_slack_bytes),
+      log_(parts.log),
       now_seconds_(monotonic_seconds()) {
   output_.reserve(16 * 1024);  // as the service's body
 }
@@ -40,13 +45,17 @@ void worker::run() {
   context_.run();
 }
 
-void worker::adopt(int descriptor, peer from, std::atomic<std::uint32_t>& open) {
-  asio::post(context_, [this, descriptor, from, &open] {
-    asio::co_spawn(context_, run_session(*this, descriptor, from),
-                   [&open](std::exception_ptr failed) {
-                     open.fetch_sub(1, std::memory_order_relaxed);
-                     if (failed) std::rethrow_exception(failed);
-                   });
+void worker::take_identity(std::shared_ptr<tls_identity const> identity) {
+  asio::post(context_,
+             [this, taken = std::move(identity)]() mutable { identity_ = std::move(taken); });
+}
+
+void worker::adopt(accepted_socket const& accepted, std::atomic<std::uint32_t>& open) {
+  asio::post(context_, [this, accepted, &open] {
+    asio::co_spawn(context_, run_session(*this, accepted), [&open](std::exception_ptr failed) {
+      open.fetch_sub(1, std::memory_order_relaxed);
+      if (failed) std::rethrow_exception(failed);
+    });
   });
 }
 
@@ -55,7 +64,7 @@ void worker::drain(std::uint32_t patience_seconds) {
     draining_ = true;
     drain_until_seconds_ = monotonic_seconds() + patience_seconds;
     for (connection* one = first_; one != nullptr; one = one->next) {
-      if (one->state == waiting_for::request) one->socket.cancel();
+      if (is_between_requests(one->state)) one->socket.cancel();
     }
     tick_.cancel();
   });
@@ -105,6 +114,7 @@ void worker::check_deadlines() {
       case waiting_for::request:
         seconds = limits_.idle_seconds;
         break;
+      case waiting_for::handshake:
       case waiting_for::head:
         seconds = limits_.head_seconds;
         break;
@@ -118,7 +128,7 @@ void worker::check_deadlines() {
         continue;
     }
     bool const late = now_seconds_ - one->since_seconds > seconds;
-    bool const idle_in_drain = draining_ && one->state == waiting_for::request;
+    bool const idle_in_drain = draining_ && is_between_requests(one->state);
     if (!late && !idle_in_drain && !out_of_patience) continue;
     one->timed_out = late || out_of_patience;
     one->socket.cancel();

@@ -6,12 +6,13 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "core/secret.hpp"
 #include "core/store.hpp"
-#include "net/ready_socket.hpp"
 #include "net/service.hpp"
+#include "net/stream.hpp"
 
 namespace tacit::net {
 
@@ -22,14 +23,15 @@ struct connection_limits {
 };
 
 // What a connection waits for: decides how long it may, and what it hears when it was too long.
-enum class waiting_for : std::uint8_t { request, head, body, commit, client };
+enum class waiting_for : std::uint8_t { handshake, request, head, body, commit, client };
 
 // A connection as its worker knows it: linked into the worker's list for as long as its session
 // runs. Owned by the session; touched by the worker's thread only.
 struct connection {
-  connection(socket_set& set, int accepted) noexcept : socket(set, accepted) {}
+  connection(socket_set& set, int accepted, tls_identity const* identity)
+      : socket(set, accepted, identity) {}
 
-  ready_socket socket;
+  stream socket;
   waiting_for state = waiting_for::request;
   std::int64_t since_seconds = 0;  // when it came into this state, monotonic
   head_memory last_head;
@@ -40,6 +42,13 @@ struct connection {
   connection* next = nullptr;
 };
 
+// A connected, non-blocking socket, not yet taken over.
+struct accepted_socket {
+  int descriptor = -1;
+  peer from;
+  bool speaks_tls = false;
+};
+
 class worker final : public core::completion_port {
  public:
   worker(service_parts const& parts, connection_limits const& limits);
@@ -48,9 +57,13 @@ class worker final : public core::completion_port {
   // The thread's whole life: runs sessions until drain() was called and the last one has ended.
   void run();
 
-  // From any thread: takes over an accepted, non-blocking socket. `open` counts the connections of
-  // all workers; the session counts itself out when it ends.
-  void adopt(int descriptor, peer from, std::atomic<std::uint32_t>& open);
+  // From any thread: takes the socket over. `open` counts the connections of all workers; the
+  // session counts itself out when it ends.
+  void adopt(accepted_socket const& accepted, std::atomic<std::uint32_t>& open);
+
+  // From any thread: who the server is from the next connection on. Before the first that speaks
+  // TLS.
+  void take_identity(std::shared_ptr<tls_identity const> identity);
 
   // From any thread: no request is begun any more; what is under way is answered, then every
   // connection is closed; after `patience_seconds` also those that do not read their answer.
@@ -65,6 +78,8 @@ class worker final : public core::completion_port {
   [[nodiscard]] service& requests() noexcept { return service_; }
   [[nodiscard]] core::secret_buffer& scratch() noexcept { return scratch_; }
   [[nodiscard]] std::string& output() noexcept { return output_; }
+  [[nodiscard]] tls_identity const* identity() const noexcept { return identity_.get(); }
+  [[nodiscard]] core::log& log() const noexcept { return log_; }
   [[nodiscard]] bool draining() const noexcept { return draining_; }
   void enter(connection& one, waiting_for state) noexcept;
   void link(connection& one) noexcept;
@@ -80,7 +95,9 @@ class worker final : public core::completion_port {
   connection_limits limits_;
   service service_;
   core::secret_buffer scratch_;  // what was just read; empty between two reads
-  std::string output_;           // answers of what was just read; empty between two reads
+  std::shared_ptr<tls_identity const> identity_;
+  core::log& log_;
+  std::string output_;  // answers of what was just read; empty between two reads
   connection* first_ = nullptr;
   std::int64_t now_seconds_ = 0;
   std::int64_t drain_until_seconds_ = 0;

@@ -91,15 +91,29 @@ void apply_config(setting_flags const& flags, surroundings const& around, settin
   }
 }
 
+void refuse_half_of_tls(settings const& loaded) {
+  bool const has_certificate = !loaded.tls_certificate.empty();
+  if (has_certificate && loaded.tls_key.empty()) {
+    throw startup_error("tls.certificate is set, but tls.key is not: set both, or neither");
+  }
+  if (has_certificate) return;
+  for (auto const& [file, name] :
+       {std::pair(loaded.tls_key, "tls.key"), std::pair(loaded.tls_client_ca, "tls.client_ca")}) {
+    if (file.empty()) continue;
+    throw startup_error(std::string(name) +
+                        " is set, but tls.certificate is not: set both, or neither");
+  }
+}
+
 void refuse_plain_http_off_loopback(settings const& loaded) {
-  if (loaded.plain_http == plain_http_scope::anywhere) return;
+  if (loaded.plain_http == plain_http_scope::anywhere || !loaded.tls_certificate.empty()) return;
   for (std::string const& one : loaded.listen) {
     if (is_loopback(one)) continue;
-    throw startup_error(
-        "listen = \"" + one +
-        "\": other machines reach that address, and plain HTTP shows API keys and "
-        "values to the network; keep to 127.0.0.1 or [::1], or, when something else "
-        "protects the way, set plain_http = \"anywhere\"");
+    throw startup_error("listen = \"" + one +
+                        "\": other machines reach that address, and plain HTTP shows API keys and "
+                        "values to the network; set tls.certificate and tls.key, or keep to "
+                        "127.0.0.1 or [::1], or, when something else protects the way, set "
+                        "plain_http = \"anywhere\"");
   }
 }
 
@@ -202,6 +216,7 @@ settings load_settings(setting_flags const& flags, surroundings const& around) {
   apply_flag(flags.key_file, "key_file", "--key-file", loaded);
   apply_flag(flags.listen, "listen", "--listen", loaded);
   complete(around, loaded);
+  refuse_half_of_tls(loaded);
   refuse_plain_http_off_loopback(loaded);
   return loaded;
 }

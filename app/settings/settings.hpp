@@ -42,6 +42,9 @@ struct settings {
   std::string run_dir;
   std::vector<std::string> listen{"127.0.0.1:8787"};
   plain_http_scope plain_http = plain_http_scope::loopback;
+  std::string tls_certificate;  // "": no TLS; then the next two are "" too
+  std::string tls_key;
+  std::string tls_client_ca;  // "": clients need no certificate
   unsigned threads = 1;
   std::string api_user;  // "" when not started as root
   sandbox_mode sandbox = sandbox_mode::on;

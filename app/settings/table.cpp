@@ -20,6 +20,10 @@ std::string path_fault(std::string const& text) {
   return control ? "must be a path without control characters" : "";
 }
 
+std::string optional_path_fault(std::string const& text) {
+  return text.empty() ? "" : path_fault(text);
+}
+
 std::string user_fault(std::string const& text) {
   return text.empty() ? "is empty; give a user name" : "";
 }
@@ -39,6 +43,9 @@ constexpr std::array rows{
     setting_row{"threads", &s::threads, 1, 1024},
     setting_row{"api_user", &s::api_user, 0, 0, user_fault},
     setting_row{"sandbox", &s::sandbox},
+    setting_row{"tls.certificate", &s::tls_certificate, 0, 0, optional_path_fault, true},
+    setting_row{"tls.key", &s::tls_key, 0, 0, optional_path_fault, true},
+    setting_row{"tls.client_ca", &s::tls_client_ca, 0, 0, optional_path_fault, true},
     setting_row{"log.level", &s::level},
     setting_row{"limits.reads_per_minute", &s::reads_per_minute, 0, per_minute_max},
     setting_row{"limits.writes_per_minute", &s::writes_per_minute, 0, per_minute_max},
@@ -95,8 +102,9 @@ class assignment {
 
   void text(std::string settings::* member, std::string const& text) const {
     check(text);
+    bool const to_complete = row_.is_path && !text.empty();
     into_.*member =
-        row_.is_path ? std::filesystem::absolute(text).lexically_normal().string() : text;
+        to_complete ? std::filesystem::absolute(text).lexically_normal().string() : text;
   }
 
   void text(std::vector<std::string> settings::* member, std::string const& text) const {

@@ -90,6 +90,7 @@ class Server:
                          "listen": "127.0.0.1:0"}
         self.settings.update({k: str(v) for k, v in settings.items()})
         self.more_environment = environment or {}
+        self.tls = None  # an ssl.SSLContext: what connect() and connect_raw() then speak
         self.process = None
         self.log_path = os.path.join(self.own_folder or os.path.dirname(data),
                                      "log-%d" % time.monotonic_ns())
@@ -115,7 +116,7 @@ class Server:
         """Starts and waits until it serves. Raises with the log when it does not."""
         self.spawn()
         line = self.process.stdout.readline().decode()
-        if not line.startswith("listening on http://"):
+        if not line.startswith(("listening on http://", "listening on https://")):
             self.process.wait(START_SECONDS_MAX)
             raise RuntimeError("no start: %r %s" % (line, self.log()))
         self.url = line.split()[-1]
@@ -204,12 +205,19 @@ class Server:
     # --- talking to it ---
 
     def connect(self):
+        if self.tls is not None:
+            return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=START_SECONDS_MAX,
+                                               context=self.tls)
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=START_SECONDS_MAX)
 
-    def connect_raw(self):
+    def connect_plain(self):
         raw = socket.create_connection(("127.0.0.1", self.port), timeout=START_SECONDS_MAX)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return raw
+
+    def connect_raw(self):
+        raw = self.connect_plain()
+        return raw if self.tls is None else self.tls.wrap_socket(raw, server_hostname="127.0.0.1")
 
     def call(self, method, target, body=None, key=None, headers=None):
         """One request on a connection of its own over TCP; target below /api/v1."""

@@ -16,6 +16,9 @@ using namespace tacit::core;
 std::string encoded(start_message const& message) {
   return std::string(encode_start(message).reveal());
 }
+std::string encoded(identity_message const& message) {
+  return std::string(encode_identity(message).reveal());
+}
 // Receipts are packed into as few messages as they need: each of them is taken again, and the last
 // alone says that it is.
 std::string encoded(receipts_message const& message) {

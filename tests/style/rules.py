@@ -7,6 +7,7 @@ HEADER_LINES_MAX = 250
 SOURCE_LINES_MAX = 450
 
 LAYERS = ("core", "kv", "net", "app", "bench", "tests")
+TLS_FILES = re.compile(r"net/tls_\w+\.cpp")
 SODIUM_FILES = ("core/secret.cpp", "core/crypto.cpp")
 
 # What each folder may include of the others, and of libraries (a pattern for the name between < >).
@@ -22,7 +23,7 @@ POSIX = r"(sys|netinet|arpa)/\w+\.h|(unistd|fcntl|netdb|poll|pthread|signal)\.h"
 LIBRARIES = {
     "core": rf"{STD}|boost/system/.*",
     "kv": rf"{STD}|{POSIX}|boost/system/.*|rocksdb/.*",
-    "net": rf"{STD}|{POSIX}|boost/(asio|beast|json|system|core)(/.*|\.hpp)",
+    "net": rf"{STD}|{POSIX}|malloc\.h|openssl/.*|boost/(asio|beast|json|system|core)(/.*|\.hpp)",
     "app": r".*",
 }
 # Threads, clocks and files of the standard library: core is plain.
@@ -140,6 +141,8 @@ def check_includes(path, text):
                 yield number, f'include from the root: "folder/{name.split("/")[-1]}"'
             elif folder in OWN and target not in OWN[folder]:
                 yield number, f"{folder} may not include {target}"
+        elif name.startswith("openssl/") and folder in OWN and not TLS_FILES.fullmatch(path):
+            yield number, "OpenSSL belongs in net/tls_*.cpp"
         elif name == "sodium.h" and folder == "core":
             if path not in SODIUM_FILES:
                 yield number, "libsodium belongs in core/secret.cpp and core/crypto.cpp"

@@ -248,6 +248,24 @@ BOOST_AUTO_TEST_CASE(plain_http_beyond_loopback_is_refused_unless_it_is_asked_fo
   }
 }
 
+BOOST_AUTO_TEST_CASE(tls_is_set_whole_or_not_at_all) {
+  environment const whole{{"TACIT_TLS_CERTIFICATE", "/t/c"}, {"TACIT_TLS_KEY", "/t/k"}};
+  BOOST_TEST(variable_refusal(whole) == "");
+  environment with_far = whole;
+  with_far["TACIT_LISTEN"] = "0.0.0.0:1";
+  BOOST_TEST(variable_refusal(with_far) == "");
+  BOOST_TEST(variable_refusal({{"TACIT_TLS_CERTIFICATE", "/t/c"}}) ==
+             "tls.certificate is set, but tls.key is not: set both, or neither");
+  BOOST_TEST(variable_refusal({{"TACIT_TLS_KEY", "/t/k"}}) ==
+             "tls.key is set, but tls.certificate is not: set both, or neither");
+  BOOST_TEST(mentions(variable_refusal({{"TACIT_TLS_CLIENT_CA", "/t/a"}}), "tls.client_ca is set"));
+  BOOST_TEST(variable_refusal({{"TACIT_TLS_CERTIFICATE", ""}, {"TACIT_TLS_KEY", ""}}) == "");
+  settings const loaded = load_text("[tls]\ncertificate = \"/t/../c\"\nkey = \"k\"");
+  BOOST_TEST(loaded.tls_certificate == "/c");
+  BOOST_TEST(loaded.tls_key.starts_with('/'));
+  BOOST_TEST(loaded.tls_client_ca == "");
+}
+
 BOOST_AUTO_TEST_CASE(choices_take_their_words_only) {
   BOOST_TEST((load_text("sandbox = \"off\"").sandbox == sandbox_mode::off));
   BOOST_TEST((load_text("log.level = \"debug\"").level == log_level::debug));

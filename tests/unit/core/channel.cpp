@@ -20,6 +20,7 @@ start_message sample_start() {
   settings.log_level = 3;
   settings.threads = 0x1234;
   settings.listeners = 0x4321;
+  settings.tls = true;
   std::uint32_t number = 0xA0B0'0000;
   for (std::uint32_t* field :
        {&settings.user, &settings.group, &settings.owner, &settings.reads_per_minute,
@@ -40,6 +41,18 @@ record_message sample_record() {
 watch_message sample_watch() { return {test::project("trading-bot"), 1ull << 62}; }
 changed_message sample_changed() { return {test::project("trading-bot")}; }
 fetched_message sample_fetched() { return {0x01020304, fetch_outcome::found, 7, 1ull << 63}; }
+
+secret_buffer buffer_of(std::string_view text) {
+  secret_buffer buffer(text.size());
+  BOOST_REQUIRE(buffer.append(text));
+  return buffer;
+}
+identity_message sample_identity() {
+  return {buffer_of("a certificate"), buffer_of("its private key"), buffer_of("an authority")};
+}
+std::string encoded(identity_message const& message) {
+  return std::string(encode_identity(message).reveal());
+}
 
 std::vector<delivered_secret> many_secrets(std::size_t count) {
   std::vector<delivered_secret> secrets;
@@ -84,6 +97,7 @@ BOOST_AUTO_TEST_CASE(the_start_comes_over_with_every_setting_and_key) {
   BOOST_TEST(settings.log_level == 3);
   BOOST_TEST(settings.threads == 0x1234);
   BOOST_TEST(settings.listeners == 0x4321);
+  BOOST_TEST(settings.tls);
   std::uint32_t number = 0xA0B0'0000;
   for (std::uint32_t const field :
        {settings.user, settings.group, settings.owner, settings.reads_per_minute,
@@ -158,6 +172,22 @@ BOOST_AUTO_TEST_CASE(the_other_messages_come_over_as_they_were) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(an_identity_comes_over_as_it_was) {
+  std::string const long_text(limits::identity_bytes_max - 2, 'c');
+  for (auto const& [certificate, key, ca] :
+       {std::tuple(std::string("a certificate"), "its private key", "an authority"),
+        std::tuple(std::string("c"), "k", ""), std::tuple(long_text, "k", "a")}) {
+    std::string const bytes = encoded({buffer_of(certificate), buffer_of(key), buffer_of(ca)});
+    BOOST_TEST(bytes.size() <= limits::channel_message_bytes_max);
+    auto const decoded = decode_to_api(bytes);
+    BOOST_REQUIRE(decoded.has_value());
+    auto const& got = std::get<identity_message>(*decoded);
+    BOOST_TEST(got.certificate.reveal() == certificate);
+    BOOST_TEST(got.key.reveal() == key);
+    BOOST_TEST(got.client_ca.reveal() == ca);
+  }
+}
+
 // Whatever the number of secrets: messages within the bound, nothing lost, the end marked once.
 BOOST_AUTO_TEST_CASE(a_batch_of_receipts_comes_over_in_as_many_messages_as_it_needs) {
   BOOST_TEST(encode_batch({}).empty());
@@ -216,7 +246,7 @@ BOOST_AUTO_TEST_CASE(a_cut_or_longer_message_is_refused) {
   secret_buffer const start = encode_start(sample_start());
   for (std::string const& whole :
        {std::string(start.reveal()), encode_message(sample_fetch()), encode_message(sample_watch()),
-        encode_message(drain_message{}), sample_batch()}) {
+        encode_message(drain_message{}), sample_batch(), encoded(sample_identity())}) {
     BOOST_TEST(!refused_by_api(whole));
     for (std::size_t bytes = 0; bytes < whole.size(); ++bytes) {
       bool const empty_batch = whole == sample_batch() && bytes == 2;  // of no receipts
@@ -247,6 +277,7 @@ BOOST_AUTO_TEST_CASE(a_message_of_the_other_direction_or_of_no_kind_is_refused) 
   BOOST_TEST(refused_by_keeper(encode_message(sample_fetch())));
   BOOST_TEST(refused_by_keeper(encode_message(drain_message{})));
   BOOST_TEST(refused_by_keeper(sample_batch()));
+  BOOST_TEST(refused_by_keeper(encoded(sample_identity())));
   BOOST_TEST(refused_by_api(encode_message(ready_message{})));
   BOOST_TEST(refused_by_api(encode_message(sample_record())));
   BOOST_TEST(refused_by_api(encode_message(sample_fetched())));
@@ -299,9 +330,12 @@ BOOST_AUTO_TEST_CASE(a_sealed_value_longer_than_any_is_refused) {
 BOOST_AUTO_TEST_CASE(seeded_noise_is_refused_or_decoded_and_never_more) {
   std::mt19937_64 random(17);
   secret_buffer const start = encode_start(sample_start());
-  std::string const samples[] = {std::string(start.reveal()), encode_message(sample_fetch()),
-                                 encode_message(sample_record()), encode_message(sample_fetched()),
-                                 sample_batch()};
+  std::string const samples[] = {std::string(start.reveal()),
+                                 encode_message(sample_fetch()),
+                                 encode_message(sample_record()),
+                                 encode_message(sample_fetched()),
+                                 sample_batch(),
+                                 encoded(sample_identity())};
   unsigned decoded = 0;
   for (int i = 0; i < 40'000; ++i) {
     std::string bytes = i % 2 == 0 ? test::random_bytes(random, random() % 64)

@@ -51,11 +51,15 @@ std::string read_key_file(std::string const& path) {
 }
 
 std::string explain(net::client_failure const& failure, std::string const& address) {
-  std::string const reason =
-      failure.fault == net::client_fault::cannot_connect ? std::strerror(failure.reason)
-      : failure.fault == net::client_fault::timed_out    ? "no answer in time"
-      : failure.fault == net::client_fault::no_such_host ? "no such host"
-                                                         : "what came is not an answer";
+  std::string const reason = failure.fault == net::client_fault::cannot_connect
+                                 ? std::strerror(failure.reason)
+                             : failure.fault == net::client_fault::timed_out ? "no answer in time"
+                             : failure.fault == net::client_fault::no_such_host ? "no such host"
+                             : failure.fault == net::client_fault::untrusted
+                                 ? "its certificate is not trusted (TACIT_CA_FILE)"
+                             : failure.fault == net::client_fault::no_handshake
+                                 ? "no TLS connection (" + std::string(failure.detail) + ")"
+                                 : "what came is not an answer";
   return "cannot reach the server at " + address + ": " + reason +
          "; name it with --url, or its folder with --data";
 }

@@ -1,12 +1,5 @@
 #include "net/client.hpp"
 
-#include <netdb.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/uio.h>
-#include <sys/un.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <boost/asio/buffer.hpp>
@@ -15,74 +8,17 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
-#include <mutex>
 #include <optional>
-#include <set>
 
 #include "core/check.hpp"
+#include "net/client_wire.hpp"
 
 namespace tacit::net {
-
-struct client_stop::state {
-  std::mutex mutex;
-  bool stopped = false;        // guarded by mutex, as below
-  std::set<int> open_sockets;  // of exchanges under way
-};
-
-client_stop::client_stop() : state_(std::make_shared<state>()) {}
-
-void client_stop::stop() const noexcept {
-  std::lock_guard const lock(state_->mutex);
-  state_->stopped = true;
-  for (int const socket : state_->open_sockets) ::shutdown(socket, SHUT_RDWR);
-}
-
-// A socket that can be stopped for as long as this is there; it goes before the socket does.
-class stoppable {
- public:
-  stoppable(client_stop const* by, int socket)
-      : state_(by == nullptr ? nullptr : by->state_), socket_(socket) {
-    if (!state_) return;
-    std::lock_guard const lock(state_->mutex);
-    if (state_->stopped) ::shutdown(socket_, SHUT_RDWR);
-    state_->open_sockets.insert(socket_);
-  }
-  stoppable(stoppable const&) = delete;
-  stoppable& operator=(stoppable const&) = delete;
-  ~stoppable() {
-    if (!state_) return;
-    std::lock_guard const lock(state_->mutex);
-    state_->open_sockets.erase(socket_);
-  }
-  [[nodiscard]] bool is_stopped() const {
-    if (!state_) return false;
-    std::lock_guard const lock(state_->mutex);
-    return state_->stopped;
-  }
-
- private:
-  std::shared_ptr<client_stop::state> state_;
-  int socket_;
-};
 
 namespace {
 
 namespace http = boost::beast::http;
 using boost::beast::error_code;
-
-class descriptor {
- public:
-  explicit descriptor(int fd) : fd_(fd) {}
-  descriptor(descriptor&& other) noexcept : fd_(other.fd_) { other.fd_ = -1; }
-  descriptor& operator=(descriptor&&) = delete;
-  ~descriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  [[nodiscard]] int get() const noexcept { return fd_; }
-
- private:
-  int fd_;
-};
 
 // The body of an answer in wiped memory: of the announced size, doubled as needed.
 struct wiped_body {
@@ -126,72 +62,8 @@ struct wiped_body {
   };
 };
 
-client_failure failure_of(int reason, client_fault otherwise) {
-  bool const late = reason == EAGAIN || reason == ETIMEDOUT;
-  return {late ? client_fault::timed_out : otherwise, reason};
-}
-
-using connection = boost::system::result<descriptor, client_failure>;
-
-// flags: SOCK_NONBLOCK or 0.
-connection connect_to(int family, sockaddr const* address, socklen_t bytes, int flags = 0,
-                      client_stop const* stop = nullptr) {
-  descriptor opened(socket(family, SOCK_STREAM | SOCK_CLOEXEC | flags, 0));
-  stoppable const connecting(stop, opened.get());
-  timeval const limit{client_timeout_seconds, 0};
-  if (connecting.is_stopped()) return client_failure{client_fault::connection_lost};
-  if (opened.get() < 0 ||
-      setsockopt(opened.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) != 0 ||
-      setsockopt(opened.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) != 0 ||
-      connect(opened.get(), address, bytes) != 0) {
-    // What a connect that took too long reports.
-    return client_failure{client_fault::cannot_connect, errno == EINPROGRESS ? ETIMEDOUT : errno};
-  }
-  return opened;
-}
-
-// Whether who listens is one who could have put the socket there, and not somebody to whom a
-// symbolic link leads (SO_PEERCRED: as of listen()).
-bool is_trusted(int fd, std::string const& path) {
-  ucred listener{};
-  socklen_t size = sizeof listener;
-  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &listener, &size) != 0) return false;
-  if (listener.uid == 0 || listener.uid == geteuid()) return true;
-  std::size_t const slash = path.rfind('/');
-  std::string const folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  struct stat about{};
-  return stat(folder.c_str(), &about) == 0 && about.st_uid == listener.uid;
-}
-
-connection open_connection(unix_endpoint const& endpoint, client_stop const*, int flags = 0) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (endpoint.path.size() >= sizeof address.sun_path) {
-    return client_failure{client_fault::path_too_long};
-  }
-  std::memcpy(address.sun_path, endpoint.path.data(), endpoint.path.size());
-  connection opened =
-      connect_to(AF_UNIX, reinterpret_cast<sockaddr const*>(&address), sizeof address, flags);
-  if (opened && !is_trusted(opened->get(), endpoint.path)) {
-    return client_failure{client_fault::stranger};
-  }
-  return opened;
-}
-
-connection open_connection(tcp_endpoint const& endpoint, client_stop const* stop) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* list = nullptr;
-  int const fault = getaddrinfo(endpoint.host.c_str(), endpoint.port.c_str(), &hints, &list);
-  if (fault != 0) return client_failure{client_fault::no_such_host, fault};
-  std::unique_ptr<addrinfo, void (*)(addrinfo*)> const owner(list, freeaddrinfo);
-  client_failure last{client_fault::cannot_connect, 0};
-  for (addrinfo const* at = list; at != nullptr; at = at->ai_next) {
-    connection made = connect_to(at->ai_family, at->ai_addr, at->ai_addrlen, 0, stop);
-    if (made) return made;
-    last = made.error();
-  }
-  return last;
+client_wire::opened open_wire(client_endpoint const& endpoint, client_call const& how) {
+  return std::visit([&how](auto const& where) { return client_wire::open(where, how); }, endpoint);
 }
 
 std::string host_field(unix_endpoint const&) { return "localhost"; }
@@ -201,7 +73,12 @@ std::string host_field(tcp_endpoint const& endpoint) {
   return (ipv6 ? "[" + endpoint.host + "]" : endpoint.host) + ":" + endpoint.port;
 }
 
-core::secret_buffer make_head(client_request const& request, std::string const& host) {
+std::string host_field(client_endpoint const& endpoint) {
+  return std::visit([](auto const& where) { return host_field(where); }, endpoint);
+}
+
+// Head and body in one piece, so that they travel as one.
+core::secret_buffer make_request(client_request const& request, std::string const& host) {
   std::string const length = std::to_string(request.body.size());
   bool const sends_body = !request.body.empty() || request.method == "POST";
   std::array const parts{
@@ -220,33 +97,32 @@ core::secret_buffer make_head(client_request const& request, std::string const& 
       std::string_view(sends_body ? "Content-Type: application/json\r\nContent-Length: " : ""),
       std::string_view(sends_body ? length : std::string_view()),
       std::string_view(sends_body ? "\r\n" : ""),
-      std::string_view("\r\n")};
+      std::string_view("\r\n"),
+      request.body};
   std::size_t bytes = 0;
   for (std::string_view const part : parts) bytes += part.size();
-  core::secret_buffer head(bytes);
-  for (std::string_view const part : parts) CHECK(head.append(part));
-  return head;
+  core::secret_buffer whole(bytes);
+  for (std::string_view const part : parts) CHECK(whole.append(part));
+  return whole;
 }
 
-iovec vector_of(std::string_view bytes) {
-  return {const_cast<char*>(bytes.data()), bytes.size()};  // sendmsg only reads
+// Of a read or a write that ended or took too long.
+client_failure failure_of(client_wire const& wire, io_result const& moved) {
+  bool const late = moved.state == io_state::would_block || wire.reason() == ETIMEDOUT;
+  if (late) return {client_fault::timed_out, wire.reason()};
+  if (wire.was_turned_away()) return {client_fault::no_handshake, 0, wire.tls_fault()};
+  return {client_fault::connection_lost, wire.reason()};
 }
 
 // A server may refuse and close before it has read all: then its answer is what counts, so that a
 // broken pipe is not a failure yet.
-std::optional<client_failure> send_request(int fd, std::string_view head, std::string_view body) {
-  while (!head.empty() || !body.empty()) {
-    std::array<iovec, 2> parts{vector_of(head), vector_of(body)};
-    msghdr message{};
-    message.msg_iov = parts.data();
-    message.msg_iovlen = parts.size();
-    ssize_t const sent = sendmsg(fd, &message, MSG_NOSIGNAL);
-    if (sent < 0 && errno == EINTR) continue;
-    if (sent < 0 && (errno == EPIPE || errno == ECONNRESET)) return std::nullopt;
-    if (sent < 0) return failure_of(errno, client_fault::connection_lost);
-    std::size_t const of_head = std::min(static_cast<std::size_t>(sent), head.size());
-    head.remove_prefix(of_head);
-    body.remove_prefix(static_cast<std::size_t>(sent) - of_head);
+std::optional<client_failure> send_request(client_wire& wire, std::string_view bytes) {
+  while (!bytes.empty()) {
+    io_result const sent = wire.write_some(bytes);
+    bool const refused = wire.reason() == EPIPE || wire.reason() == ECONNRESET;
+    if (sent.state == io_state::ended && refused) return std::nullopt;
+    if (sent.state != io_state::done) return failure_of(wire, sent);
+    bytes.remove_prefix(sent.bytes);
   }
   return std::nullopt;
 }
@@ -286,21 +162,21 @@ class incoming_answer {
     parser_.body_limit(client_body_bytes_max);
   }
 
-  // One receive. Nothing while the answer is not complete.
-  std::optional<client_result> receive(int fd, int flags = 0) {
+  // One read. Nothing while the answer is not complete, or nothing came and nobody waits.
+  std::optional<client_result> receive(client_wire& wire, client_waiting how) {
     std::span<char> const room = held_.reveal_storage().subspan(held_.size());
     if (room.empty()) return client_failure{client_fault::not_http};
-    ssize_t const count = recv(fd, room.data(), room.size(), flags);
-    if (count < 0 && errno == EINTR) return std::nullopt;
-    if (count < 0 && errno == EAGAIN && (flags & MSG_DONTWAIT) != 0) return std::nullopt;
-    if (count < 0) return failure_of(errno, client_fault::connection_lost);
+    io_result const got = wire.read_some(room);
+    if (got.state == io_state::would_block && how == client_waiting::never) return std::nullopt;
+    bool const broken = got.state == io_state::ended && !wire.has_closed();
+    if (got.state == io_state::would_block || broken) return failure_of(wire, got);
     error_code ec;
-    if (count == 0) {
+    if (got.state == io_state::ended) {
       if (!parser_.got_some()) return client_failure{client_fault::connection_lost};
       parser_.put_eof(ec);
       if (!ec && !parser_.is_done()) ec = http::error::partial_message;
     } else {
-      held_.resize(held_.size() + static_cast<std::size_t>(count));
+      held_.resize(held_.size() + got.bytes);
       ec = feed(parser_, held_);
     }
     if (ec) return parse_failure(ec);
@@ -327,35 +203,29 @@ class incoming_answer {
 
 client_result exchange(client_endpoint const& endpoint, client_request const& request,
                        client_stop const* stop) {
-  connection const opened =
-      std::visit([stop](auto const& where) { return open_connection(where, stop); }, endpoint);
+  client_wire::opened const opened = open_wire(endpoint, {client_waiting::each_call, stop});
   if (!opened) return opened.error();
-  stoppable const under_way(stop, opened->get());
-  core::secret_buffer const head =
-      make_head(request, std::visit([](auto const& where) { return host_field(where); }, endpoint));
-  if (auto const failed = send_request(opened->get(), head.reveal(), request.body)) {
-    return *failed;
-  }
+  client_wire& wire = **opened;
+  core::secret_buffer const bytes = make_request(request, host_field(endpoint));
+  if (auto const failed = send_request(wire, bytes.reveal())) return *failed;
   incoming_answer incoming;
   while (true) {
-    if (auto result = incoming.receive(opened->get())) return *std::move(result);
+    if (auto result = incoming.receive(wire, client_waiting::each_call)) return *std::move(result);
   }
 }
 
 struct pending_exchange::state {
-  explicit state(net::descriptor opened) : socket(std::move(opened)) {}
-  net::descriptor socket;
+  explicit state(std::unique_ptr<client_wire> opened) : wire(std::move(opened)) {}
+  std::unique_ptr<client_wire> wire;
   incoming_answer incoming;
 };
 
-pending_exchange::begun pending_exchange::begin(unix_endpoint const& endpoint,
+pending_exchange::begun pending_exchange::begin(client_endpoint const& endpoint,
                                                 client_request const& request) {
-  connection opened = open_connection(endpoint, nullptr, SOCK_NONBLOCK);
+  client_wire::opened opened = open_wire(endpoint, {client_waiting::never});
   if (!opened) return opened.error();
-  core::secret_buffer const head = make_head(request, host_field(endpoint));
-  if (auto const failed = send_request(opened->get(), head.reveal(), request.body)) {
-    return *failed;
-  }
+  core::secret_buffer const bytes = make_request(request, host_field(endpoint));
+  if (auto const failed = send_request(**opened, bytes.reveal())) return *failed;
   return pending_exchange(std::make_unique<state>(std::move(*opened)));
 }
 
@@ -364,10 +234,10 @@ pending_exchange::pending_exchange(pending_exchange&&) noexcept = default;
 pending_exchange& pending_exchange::operator=(pending_exchange&&) noexcept = default;
 pending_exchange::~pending_exchange() = default;
 
-int pending_exchange::descriptor() const noexcept { return state_->socket.get(); }
+int pending_exchange::descriptor() const noexcept { return state_->wire->descriptor(); }
 
 std::optional<client_result> pending_exchange::advance() {
-  return state_->incoming.receive(state_->socket.get(), MSG_DONTWAIT);
+  return state_->incoming.receive(*state_->wire, client_waiting::never);
 }
 
 }  // namespace tacit::net

@@ -1,5 +1,5 @@
-// A small blocking HTTP/1.1 client for the command line: one connection, one request, one answer.
-// It knows nothing of what is asked. No TLS yet.
+// A small HTTP/1.1 client for the command line, over TLS where the endpoint says so: one
+// connection, one request, one answer. It knows nothing of what is asked.
 #pragma once
 
 #include <boost/system/result.hpp>
@@ -11,6 +11,7 @@
 #include <variant>
 
 #include "core/secret.hpp"
+#include "net/tls_trust.hpp"
 
 namespace tacit::net {
 
@@ -23,6 +24,7 @@ struct unix_endpoint {
 struct tcp_endpoint {
   std::string host;  // a name or an address, IPv6 without brackets
   std::string port;
+  std::optional<tls_trust> tls{};  // nothing: no TLS
 };
 using client_endpoint = std::variant<unix_endpoint, tcp_endpoint>;
 
@@ -51,11 +53,18 @@ enum class client_fault {
   connection_lost,
   not_http,
   too_large,
+  // TLS: nothing was sent.
+  bad_ca_file,  // of the endpoint's tls_trust: cannot be read, or holds what it should not
+  bad_certificate_file,
+  bad_key_file,
+  untrusted,     // reason is a distrust: the server's certificate was not taken
+  no_handshake,  // detail says why: no TLS there, or the server did not take us
 };
 
 struct client_failure {
   client_fault fault;
   int reason = 0;
+  std::string_view detail{};  // OpenSSL's words; never what the server sent
 };
 
 using client_result = boost::system::result<client_answer, client_failure>;
@@ -77,13 +86,13 @@ class client_stop {
 [[nodiscard]] client_result exchange(client_endpoint const& endpoint, client_request const& request,
                                      client_stop const* stop = nullptr);
 
-// The same over a Unix socket for who waits for several things at once: no call blocks, and the
-// caller keeps the time.
+// The same for who waits for several things at once: no call blocks, and the caller keeps the time.
+// But for begin() over TCP: it waits to connect, and for the handshake.
 class pending_exchange {
  public:
   using begun = boost::system::result<pending_exchange, client_failure>;
   // Connects and sends. A server that accepts nobody now is cannot_connect with EAGAIN.
-  [[nodiscard]] static begun begin(unix_endpoint const& endpoint, client_request const& request);
+  [[nodiscard]] static begun begin(client_endpoint const& endpoint, client_request const& request);
 
   pending_exchange(pending_exchange&&) noexcept;
   pending_exchange& operator=(pending_exchange&&) noexcept;

@@ -15,7 +15,13 @@ std::string variable(surroundings const& around, std::string_view name) {
 }
 
 [[noreturn]] void refuse_url(std::string const& named, std::string const& fault) {
-  throw cli_error(exit_failed, named + " " + fault + "; give it as http://HOST:PORT");
+  throw cli_error(exit_failed,
+                  named + " " + fault + "; give it as https://HOST:PORT or http://HOST:PORT");
+}
+
+net::tls_trust trust_of(surroundings const& around) {
+  return {variable(around, "TACIT_CA_FILE"), variable(around, "TACIT_CLIENT_CERTIFICATE"),
+          variable(around, "TACIT_CLIENT_KEY")};
 }
 
 std::vector<refused_field> read_details(json_node error) {
@@ -28,14 +34,14 @@ std::vector<refused_field> read_details(json_node error) {
 
 }  // namespace
 
-// http://HOST[:PORT][/PATH], HOST a name, an IPv4 address or an [IPv6 address].
-api_address parse_server_url(std::string_view url, std::string const& named) {
-  if (url.starts_with("https://")) {
-    refuse_url(named, "begins with https://, and this tacit cannot speak TLS yet");
+// SCHEME://HOST[:PORT][/PATH], HOST a name, an IPv4 address or an [IPv6 address].
+api_address parse_server_url(std::string_view url, std::string const& named,
+                             surroundings const& around) {
+  bool const with_tls = url.starts_with("https://");
+  if (!with_tls && !url.starts_with("http://")) {
+    refuse_url(named, "does not begin with https:// or http://");
   }
-  constexpr std::string_view scheme = "http://";
-  if (!url.starts_with(scheme)) refuse_url(named, "does not begin with http://");
-  std::string_view rest = url.substr(scheme.size());
+  std::string_view rest = url.substr(url.find("://") + 3);
   std::string_view authority = rest.substr(0, rest.find('/'));
   std::string_view path = rest.substr(authority.size());
   while (path.ends_with('/')) path.remove_suffix(1);
@@ -48,12 +54,15 @@ api_address parse_server_url(std::string_view url, std::string const& named) {
   std::string_view host = authority.substr(0, colon);
   if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
   if (host.empty()) refuse_url(named, "names no host");
-  std::string_view const port = colon == authority.npos ? "80" : authority.substr(colon + 1);
+  std::string_view const port =
+      colon == authority.npos ? (with_tls ? "443" : "80") : authority.substr(colon + 1);
   bool const digits =
       std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; });
   if (port.empty() || port.size() > 5 || !digits) refuse_url(named, "has a port that is no number");
   constexpr std::string_view base = "/api/v1";
-  return {net::tcp_endpoint{std::string(host), std::string(port)}, std::string(url),
+  net::tcp_endpoint endpoint{std::string(host), std::string(port)};
+  if (with_tls) endpoint.tls = trust_of(around);
+  return {std::move(endpoint), std::string(url),
           std::string(path) + std::string(path.ends_with(base) ? "" : base), ""};
 }
 
@@ -80,7 +89,7 @@ api_address find_api(api_flags const& flags, surroundings const& around) {
                     "TACIT_TOKEN holds a space, a newline or another character that "
                     "no API key has");
   }
-  api_address address = parse_server_url(url, "TACIT_URL");
+  api_address address = parse_server_url(url, "TACIT_URL", around);
   address.token = std::move(token);
   return address;
 }

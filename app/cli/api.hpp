@@ -1,4 +1,4 @@
-// Asks the HTTP API: over TCP with TACIT_URL and TACIT_TOKEN, else over the server's api.sock,
+// Asks the HTTP API: over TCP (https: with TLS) with TACIT_URL and TACIT_TOKEN, else over the server's api.sock,
 // where the kernel says who asks. --data means the socket, whatever the environment says.
 #pragma once
 
@@ -31,7 +31,8 @@ struct api_address {
 
 // The same of a URL alone, without a token; `named` is what the URL was given as, for messages.
 // Throws cli_error.
-[[nodiscard]] api_address parse_server_url(std::string_view url, std::string const& named);
+[[nodiscard]] api_address parse_server_url(std::string_view url, std::string const& named,
+                                           surroundings const& around);
 
 // What a command asks. project and name are for messages only, "" when there is none.
 struct api_question {

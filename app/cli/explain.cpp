@@ -37,7 +37,7 @@ std::string not_found(api_question const& question, api_refusal const& refusal) 
   }
   if (question.target == "/projects" || question.target == "/api-keys") {
     return "there is no tacit API at " + refusal.at +
-           (refusal.local ? "" : "; TACIT_URL is the server's address, as http://HOST:PORT");
+           (refusal.local ? "" : "; TACIT_URL is the server's address, as https://HOST:PORT");
   }
   return "no project " + question.project + where +
          (refusal.local ? "" : ", or the API key may not see it") +
@@ -120,6 +120,61 @@ std::string unreachable_socket(net::client_failure const& failure, api_address c
          "file must be given so too), or set TACIT_URL and TACIT_TOKEN";
 }
 
+net::tls_trust const& trust_of(api_address const& address) {
+  static net::tls_trust const none;
+  auto const* const remote = std::get_if<net::tcp_endpoint>(&address.endpoint);
+  return remote != nullptr && remote->tls ? *remote->tls : none;
+}
+
+std::string explain_distrust(net::distrust why, api_address const& address) {
+  std::string const who = "the certificate of " + address.shown + " ";
+  std::string const unsent = "; nothing was sent";
+  switch (why) {
+    case net::distrust::expired:
+      return who + "has expired: renew it there, or set this machine's clock" + unsent;
+    case net::distrust::not_yet_valid:
+      return who + "is not valid yet: is this machine's clock right?" + unsent;
+    case net::distrust::another_host:
+      return who + "is for another host: use the name in TACIT_URL that it is made for" + unsent;
+    case net::distrust::unknown_authority:
+      return who + "is of an authority that " +
+             (trust_of(address).ca_file.empty() ? "this machine" : trust_of(address).ca_file) +
+             " does not know: name its certificate with TACIT_CA_FILE" + unsent;
+    case net::distrust::none:
+    case net::distrust::other:
+      break;
+  }
+  return who + "is not good (look at it with: openssl s_client)" + unsent;
+}
+
+std::string explain_tls(net::client_failure const& failure, api_address const& address) {
+  net::tls_trust const& trust = trust_of(address);
+  std::string const in_pem = " in PEM, that this user can read";
+  switch (failure.fault) {
+    case net::client_fault::bad_ca_file:
+      return "TACIT_CA_FILE: " + trust.ca_file + " is no file with certificates" + in_pem;
+    case net::client_fault::bad_certificate_file:
+      return "TACIT_CLIENT_CERTIFICATE: " + trust.certificate_file +
+             " is no file with a certificate" + in_pem;
+    case net::client_fault::bad_key_file:
+      return "TACIT_CLIENT_KEY: " +
+             (trust.key_file.empty() ? trust.certificate_file : trust.key_file) +
+             " is no file with the key of TACIT_CLIENT_CERTIFICATE, without a passphrase," + in_pem;
+    case net::client_fault::untrusted:
+      return explain_distrust(static_cast<net::distrust>(failure.reason), address);
+    default:
+      break;
+  }
+  std::string const words = failure.detail.empty() ? "it closed" : std::string(failure.detail);
+  if (words.find("alert") == words.npos) {
+    return "what answers at " + address.shown + " does not speak TLS (" + words +
+           "): does it want http://?";
+  }
+  return address.shown + " refused the TLS connection (" + words +
+         "): does it want a certificate? Give one with TACIT_CLIENT_CERTIFICATE and "
+         "TACIT_CLIENT_KEY";
+}
+
 }  // namespace
 
 std::string explain_refusal(api_refusal const& refusal, api_question const& question) {
@@ -175,6 +230,12 @@ std::string explain_failure(net::client_failure const& failure, api_address cons
       return "what answers at " + address.shown + " does not speak HTTP: is that a tacit server?";
     case net::client_fault::too_large:
       return "the answer of " + address.shown + " is larger than this tacit takes";
+    case net::client_fault::bad_ca_file:
+    case net::client_fault::bad_certificate_file:
+    case net::client_fault::bad_key_file:
+    case net::client_fault::untrusted:
+    case net::client_fault::no_handshake:
+      return explain_tls(failure, address);
   }
   return "cannot ask " + address.shown;
 }

@@ -230,7 +230,7 @@ std::unique_ptr<delivery_source> open_delivery_source(delivery_arguments const& 
                         "(tacit runtime enrol prints the key on the server's machine)");
   }
   return make_remote_source(from.project,
-                            {parse_server_url(*from.server, "--server"), *known.server},
+                            {parse_server_url(*from.server, "--server", around), *known.server},
                             std::move(known.own));
 }
 

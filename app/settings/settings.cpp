@@ -19,8 +19,9 @@ namespace tacit::app {
 namespace {
 
 // Variables of the command line, not of the server.
-constexpr std::array<std::string_view, 3> client_variables{"TACIT_URL", "TACIT_TOKEN",
-                                                           "TACIT_CONFIG"};
+constexpr std::array<std::string_view, 6> client_variables{
+    "TACIT_URL",        "TACIT_TOKEN", "TACIT_CA_FILE", "TACIT_CLIENT_CERTIFICATE",
+    "TACIT_CLIENT_KEY", "TACIT_CONFIG"};
 
 std::optional<std::string> variable(surroundings const& around, std::string_view name) {
   auto const found = around.variables.find(name);

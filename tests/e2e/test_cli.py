@@ -328,7 +328,7 @@ def test_the_address(server):
     for url in (server.url, server.url + "/", server.url + "/api/v1", server.url + "/api/v1/",
                 server.url.replace("127.0.0.1", "localhost")):
         good(over_http(server, server.admin, "key", "list", url=url))
-    for url, part in (("https://127.0.0.1", "TLS"), ("ftp://x", "http://"), ("127.0.0.1:1",
+    for url, part in (("ftp://x", "http://"), ("127.0.0.1:1",
                       "http://"), ("http://", "no host"), ("http://x:y", "port"),
                       ("http://u:p@x", "@"), ("http://x?y", "?"), ("http://x y", "space")):
         text = bad(over_http(server, server.admin, "key", "list", url=url), 1, "TACIT_URL", part)

@@ -315,7 +315,8 @@ def known_settings():
     return found
 
 
-CLIENT_VARIABLES = {"TACIT_URL", "TACIT_TOKEN", "TACIT_CONFIG"}
+CLIENT_VARIABLES = {"TACIT_URL", "TACIT_TOKEN", "TACIT_CONFIG", "TACIT_CA_FILE",
+                    "TACIT_CLIENT_CERTIFICATE", "TACIT_CLIENT_KEY"}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

@@ -90,7 +90,7 @@ BOOST_AUTO_TEST_CASE(what_is_not_found_is_told_with_where_it_was_looked_for) {
     for (std::string const method : {"GET", "POST"}) {
       BOOST_TEST(said({method, target, "", "shop", ""}) ==
                  "there is no tacit API at http://h:1/x; TACIT_URL is the server's address, as "
-                 "http://HOST:PORT");
+                 "https://HOST:PORT");
     }
   }
   BOOST_TEST(said({"GET", "/projects/shop", "", "shop", ""}) ==

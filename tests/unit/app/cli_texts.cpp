@@ -260,13 +260,21 @@ BOOST_AUTO_TEST_CASE(where_the_api_is) {
   around.variables["TACIT_URL"] = "http://host/api/v1";
   BOOST_TEST(find_api({}, around).prefix == "/api/v1");
   BOOST_TEST(std::get<net::tcp_endpoint>(find_api({}, around).endpoint).port == "80");
+  BOOST_TEST(!std::get<net::tcp_endpoint>(find_api({}, around).endpoint).tls.has_value());
+  around.variables["TACIT_URL"] = "https://host";
+  around.variables["TACIT_CA_FILE"] = "/ca";
+  net::tcp_endpoint const secure = std::get<net::tcp_endpoint>(find_api({}, around).endpoint);
+  BOOST_TEST(secure.port == "443");
+  BOOST_REQUIRE(secure.tls.has_value());
+  BOOST_TEST(secure.tls->ca_file == "/ca");
+  BOOST_TEST(secure.tls->certificate_file == "");
   BOOST_TEST(find_api({"/d", false}, around).shown == "/d/store/api.sock");
 }
 
 BOOST_AUTO_TEST_CASE(addresses_and_tokens_that_are_refused) {
   BOOST_TEST(address_error({{"TACIT_URL", "http://h"}}).starts_with("TACIT_URL is set, but"));
   BOOST_TEST(address_error({{"TACIT_TOKEN", "t"}}).starts_with("TACIT_TOKEN is set, but"));
-  for (std::string const url : {"https://h", "h:1", "ftp://h", "http://", "http://:1", "http://h:",
+  for (std::string const url : {"https://", "h:1", "ftp://h", "http://", "http://:1", "http://h:",
                                 "http://h:x", "http://u@h", "http://h/?q", "http://h\r\nX: y"}) {
     std::string const said = address_error({{"TACIT_URL", url}, {"TACIT_TOKEN", "t"}});
     BOOST_TEST(said.starts_with("TACIT_URL "), url);

@@ -51,15 +51,16 @@ std::string read_key_file(std::string const& path) {
 }
 
 std::string explain(net::client_failure const& failure, std::string const& address) {
-  std::string const reason = failure.fault == net::client_fault::cannot_connect
-                                 ? std::strerror(failure.reason)
-                             : failure.fault == net::client_fault::timed_out ? "no answer in time"
-                             : failure.fault == net::client_fault::no_such_host ? "no such host"
-                             : failure.fault == net::client_fault::untrusted
-                                 ? "its certificate is not trusted (TACIT_CA_FILE)"
-                             : failure.fault == net::client_fault::no_handshake
-                                 ? "no TLS connection (" + std::string(failure.detail) + ")"
-                                 : "what came is not an answer";
+  std::string const reason =
+      failure.fault == net::client_fault::cannot_connect ? std::strerror(failure.reason)
+      : failure.fault == net::client_fault::timed_out    ? "no answer in time"
+      : failure.fault == net::client_fault::no_such_host ? "no such host"
+      : failure.fault == net::client_fault::untrusted
+          ? "its certificate is not trusted (--ca FILE names who is, --insecure takes any)"
+      : failure.fault == net::client_fault::bad_ca_file ? "--ca is no file with certificates in PEM"
+      : failure.fault == net::client_fault::no_handshake
+          ? "no TLS connection (" + std::string(failure.detail) + ")"
+          : "what came is not an answer";
   return "cannot reach the server at " + address + ": " + reason +
          "; name it with --url, or its folder with --data";
 }
@@ -70,9 +71,14 @@ account::account(options const& asked, std::string run) : asked_(asked), run_(st
   app::surroundings around = app::read_surroundings();
   around.variables["TACIT_URL"] = asked.url;
   around.variables["TACIT_TOKEN"] = "any";
+  if (asked.ca_file) around.variables["TACIT_CA_FILE"] = *asked.ca_file;
   try {
     app::api_address const found = app::find_api({}, around);
     server_ = found.endpoint;
+    auto* const remote = std::get_if<net::tcp_endpoint>(&server_);
+    if (remote != nullptr && remote->tls && asked.insecure) {
+      remote->tls->check = net::server_check::none;
+    }
     prefix_ = found.prefix;
   } catch (app::cli_error const& fault) {
     std::string line = fault.what();  // begins with the variable
@@ -160,6 +166,12 @@ net::client_endpoint account::keeper() const {
     if (stat(path.c_str(), &found) == 0 && S_ISSOCK(found.st_mode)) return net::unix_endpoint{path};
   }
   throw run_fault("there is no keeper.sock: name the server's folder with --data or --run-dir");
+}
+
+std::optional<net::tcp_endpoint> tls_of(net::client_endpoint const& endpoint) {
+  auto const* const remote = std::get_if<net::tcp_endpoint>(&endpoint);
+  if (remote == nullptr || !remote->tls) return std::nullopt;
+  return *remote;
 }
 
 load_endpoint resolve(net::client_endpoint const& endpoint) {

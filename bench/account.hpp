@@ -77,5 +77,7 @@ class account {
 
 // Looks the name up. Throws run_fault.
 [[nodiscard]] load_endpoint resolve(net::client_endpoint const& endpoint);
+// The endpoint when it speaks TLS.
+[[nodiscard]] std::optional<net::tcp_endpoint> tls_of(net::client_endpoint const& endpoint);
 
 }  // namespace tacit::bench

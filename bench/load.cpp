@@ -9,9 +9,13 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cstring>
+#include <span>
+#include <stdexcept>
 #include <thread>
 
 #include "bench/clock.hpp"
+#include "net/tls_session.hpp"
+#include "net/tls_trust.hpp"
 
 namespace tacit::bench {
 
@@ -39,7 +43,7 @@ void rethrow(std::exception_ptr const& failed) {
 }  // namespace
 
 // A connection. Its lanes are a ring: answers come in the order of the requests.
-struct load::wire {
+struct load::wire final : private net::tls_transport {
   wire(asio::io_context& context, std::uint32_t first_lane, std::uint32_t depth)
       : stream(context), lanes(depth), input(input_bytes_first) {
     for (std::uint32_t i = 0; i < depth; ++i) lanes[i].lane = first_lane + i;
@@ -48,7 +52,41 @@ struct load::wire {
   [[nodiscard]] bool has_room() const noexcept { return under_way < lanes.size(); }
   operation& oldest() noexcept { return lanes[first]; }
 
+  // Throws std::runtime_error when the server is not who it should be.
+  void begin_tls(ssl_ctx_st* context, std::string const& host) {
+    net::tls_transport& under = *this;
+    tls.emplace(context, net::tls_side::client, under);
+    net::expect_server(*tls, host);
+    if (tls->shake_hands() == net::io_state::done) return;
+    bool const untrusted = net::distrust_of(*tls) != net::distrust::none;
+    throw std::runtime_error(
+        untrusted ? "the server's certificate is not trusted: name its authority with --ca"
+                  : "no TLS connection came about: " + std::string(tls->fault()));
+  }
+
+  // What was taken of the bytes; an error for all but "not now".
+  std::size_t write_some(std::string_view bytes, error_code& error) {
+    if (!tls) return stream.write_some(asio::buffer(bytes), error);
+    net::io_result const put = tls->write_some(bytes);
+    if (put.state == net::io_state::ended) error = asio::error::connection_reset;
+    return put.bytes;
+  }
+
+  net::io_result carry_in(std::span<char> into) noexcept override {
+    error_code error;
+    return result_of(stream.read_some(asio::buffer(into.data(), into.size()), error), error);
+  }
+  net::io_result carry_out(std::string_view from) noexcept override {
+    error_code error;
+    return result_of(stream.write_some(asio::buffer(from), error), error);
+  }
+  static net::io_result result_of(std::size_t bytes, error_code const& error) {
+    if (!error) return {net::io_state::done, bytes};
+    return {is_would_block(error) ? net::io_state::would_block : net::io_state::ended, 0};
+  }
+
   socket stream;
+  std::optional<net::tls_session> tls;
   std::vector<operation> lanes;
   std::size_t first = 0;  // the lane that is answered next
   std::size_t under_way = 0;
@@ -76,15 +114,22 @@ load::load(load_plan const& plan, work& source)
 load::~load() = default;
 
 void load::open(wire& one) {
+  one.tls.reset();
   one.stream = socket(context_);
   one.stream.connect(plan_.server);
   if (plan_.server.protocol().family() != AF_UNIX) {
     one.stream.set_option(asio::ip::tcp::no_delay(true));
   }
+  if (tls_context_ != nullptr) one.begin_tls(tls_context_.get(), plan_.tls->host);
   one.stream.non_blocking(true);
 }
 
 void load::connect() {
+  if (plan_.tls) {
+    auto made = net::make_client_context(*plan_.tls->tls);
+    if (!made) throw std::runtime_error("--ca: no file with certificates in PEM");
+    tls_context_ = std::move(*made);
+  }
   for (auto const& one : wires_) open(*one);
 }
 
@@ -183,7 +228,7 @@ void load::refill(wire& one) {
 void load::send(wire& one) {
   if (one.sending || one.output.empty()) return;
   error_code error;
-  one.output_sent = one.stream.write_some(asio::buffer(one.output), error);
+  one.output_sent = one.write_some(one.output, error);
   if (error && !is_would_block(error)) return;  // reading says what happened
   if (one.output_sent == one.output.size()) {
     one.output.clear();
@@ -199,25 +244,40 @@ load::task<void> load::finish_sending(wire& one) {
   while (!error && one.output_sent < one.output.size()) {
     co_await one.stream.async_wait(asio::socket_base::wait_write, token);
     if (error) break;
-    std::size_t const sent = one.stream.write_some(
-        asio::buffer(one.output.data() + one.output_sent, one.output.size() - one.output_sent),
-        error);
-    one.output_sent += sent;
+    std::string_view const rest = std::string_view(one.output).substr(one.output_sent);
+    one.output_sent += one.write_some(rest, error);
     if (is_would_block(error)) error = {};
   }
   one.output.clear();
   one.sending = false;
 }
 
+// Into the free part of its input.
+load::task<std::size_t> load::read(wire& one, error_code& error) {
+  auto token = asio::redirect_error(use_task(), error);
+  std::span<char> const room = std::span(one.input).subspan(one.input_bytes);
+  if (!one.tls) {
+    asio::mutable_buffer const into(room.data(), room.size());
+    co_return co_await one.stream.async_read_some(into, token);
+  }
+  while (!error) {
+    net::io_result const got = one.tls->read_some(room);
+    if (got.state == net::io_state::done) co_return got.bytes;
+    if (got.state == net::io_state::ended) {
+      error = asio::error::eof;
+    } else {
+      co_await one.stream.async_wait(asio::socket_base::wait_read, token);
+    }
+  }
+  co_return 0;
+}
+
 load::task<void> load::run_wire(wire& one) {
   error_code error;
-  auto token = asio::redirect_error(use_task(), error);
   refill(one);
   while (one.under_way > 0 || may_issue(now_ns())) {
     if (one.input_bytes == one.input.size()) one.input.resize(one.input.size() * 2);
-    asio::mutable_buffer const room(one.input.data() + one.input_bytes,
-                                    one.input.size() - one.input_bytes);
-    std::size_t const got = co_await one.stream.async_read_some(room, token);
+    std::size_t const got = co_await read(one, error);
     if (error) {
       if (one.under_way == 0 && !may_issue(now_ns())) break;
       if (one.under_way > 0) {

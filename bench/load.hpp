@@ -17,11 +17,13 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "bench/histogram.hpp"
 #include "bench/work.hpp"
+#include "net/client.hpp"
 
 namespace tacit::bench {
 
@@ -31,6 +33,7 @@ using load_endpoint = boost::asio::generic::stream_protocol::endpoint;
 
 struct load_plan {
   load_endpoint server;
+  std::optional<net::tcp_endpoint> tls;  // the same, when it speaks TLS
   std::uint32_t connections = 1;
   std::uint32_t first_lane = 0;
   std::uint32_t depth = 1;
@@ -89,6 +92,7 @@ class load {
   struct wire;
 
   void open(wire& one);
+  task<std::size_t> read(wire& one, boost::system::error_code& error);
   task<void> run_wire(wire& one);
   task<void> finish_sending(wire& one);
   task<void> keep_schedule();
@@ -109,6 +113,7 @@ class load {
   boost::asio::io_context context_{1};
   load_plan plan_;
   work& source_;
+  net::tls_context_ptr tls_context_;  // null: no TLS
   std::vector<std::unique_ptr<wire>> wires_;
   std::size_t wires_open_ = 0;
   timer due_timer_;

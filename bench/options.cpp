@@ -33,8 +33,7 @@ constexpr char const* footer =
     "  tacit-bench mixed --data D --writes 20 --projects 1000 --choice zipf --html report.html\n"
     "  tacit-bench upsert --data D --rate 5000 --duration 60 --json -\n\n"
     "Exit status: 0 done and all answers right, 1 a wrong answer or no answer, 2 wrong usage,\n"
-    "130 interrupted. Everything about the figures: docs/bench.md. No TLS: the server has none "
-    "yet.";
+    "130 interrupted. Everything about the figures: docs/bench.md.";
 
 std::map<std::string, scenario> const& scenarios() {
   static std::map<std::string, scenario> const all{
@@ -73,7 +72,12 @@ CLI::Validator range(double low, double high) {
 }
 
 void add_server(CLI::App& to, options& into) {
-  to.add_option("--url", into.url, "The server")->type_name("URL")->capture_default_str();
+  to.add_option("--url", into.url, "The server; https: with TLS")
+      ->type_name("URL")
+      ->capture_default_str();
+  to.add_option("--ca", into.ca_file, "Authorities of an https server, instead of the system's")
+      ->type_name("FILE");
+  to.add_flag("--insecure", into.insecure, "Take any certificate of an https server");
   to.add_option("--key-file", into.key_file, "Read the admin API key from there")
       ->type_name("FILE");
   to.add_option("--data", into.data_dir, "The server's data folder: no admin key is needed")

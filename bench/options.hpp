@@ -21,6 +21,8 @@ enum class scenario { list, upsert, insert_delete, mixed, auth_fail, delivery };
 struct options {
   scenario what = scenario::list;
   std::string url = "http://127.0.0.1:8787";
+  std::optional<std::string> ca_file;  // of an https URL: authorities instead of the system's
+  bool insecure = false;               // of an https URL: takes any certificate
   std::optional<std::string> key_file;
   std::optional<std::string> data_dir;
   std::optional<std::string> run_dir;

@@ -166,6 +166,7 @@ class bench_run {
     std::unique_ptr<work> const source = make_chore(what, parts, taken);
     load_plan plan;
     plan.server = admin_server_;
+    plan.tls = tls_of(account_.admin_server());
     plan.connections = static_cast<std::uint32_t>(
         std::min<std::uint64_t>(chore_connections, data_.secrets_of_all()));
     plan.measure_until_ns = std::numeric_limits<std::int64_t>::max();
@@ -224,8 +225,10 @@ class bench_run {
     request_form const form = form_of_load();
     work_parts const parts{asked_, data_, choice_, form};
     load_plan plan;
-    plan.server =
-        resolve(asked_.what == scenario::delivery ? account_.keeper() : account_.server());
+    net::client_endpoint const server =
+        asked_.what == scenario::delivery ? account_.keeper() : account_.server();
+    plan.server = resolve(server);
+    plan.tls = tls_of(server);
     plan.depth = asked_.depth;
     plan.rate = asked_.rate / asked_.threads;
     plan.timeout_ns = to_ns(asked_.timeout_seconds);

@@ -10,17 +10,20 @@
 
 namespace tacit::net {
 
+enum class server_check { certificate, none };
+
 // PEM files; "" where there is none.
 struct tls_trust {
   std::string ca_file;           // authorities instead of the system's
   std::string certificate_file;  // the client's own, with those that it rests on
   std::string key_file;          // its key; "": in the same file
+  server_check check = server_check::certificate;
 };
 
 // The file that cannot be read, or holds what it should not.
 enum class trust_fault { ca_file, certificate_file, key_file };
 
-// A client's context that takes no server without a good certificate.
+// A client's context, that takes no server without a good certificate unless `check` says so.
 [[nodiscard]] boost::system::result<tls_context_ptr, trust_fault> make_client_context(
     tls_trust const& trust);
 

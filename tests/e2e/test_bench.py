@@ -8,6 +8,8 @@ import pytest
 
 from bench_stub import Stall, Stub, free_port
 from harness import START_SECONDS_MAX, TACIT, Server, clean_environment
+from pki import Authority
+from test_tls import tls_server
 
 BENCH = os.path.join(os.path.dirname(TACIT), "tacit-bench")
 SMALL = ("--projects", "8", "--secrets", "5", "--connections", "8", "--duration", "1",
@@ -35,6 +37,15 @@ def bench(*arguments, token=None, seconds=START_SECONDS_MAX):
 def bench_server(server, scenario, *arguments):
     return bench(scenario, "--url", server.url, "--data", server.data, *SMALL, "--json", "-",
                  *arguments)
+
+
+@pytest.fixture(scope="module", name="secure")
+def make_secure(tmp_path_factory):
+    pki = Authority(str(tmp_path_factory.mktemp("pki")))
+    pki.server = pki.issue("server")
+    with tls_server(pki) as one:
+        one.pki = pki
+        yield one
 
 
 def bench_stub(stub, scenario, *arguments):
@@ -290,7 +301,6 @@ def test_open_loop_counts_what_was_never_sent():
     (("list", "--rate", "0"), "--rate"),
     (("list", "--threads", "9", "--connections", "8"), "--threads"),
     (("list", "tac_secret"), "too many arguments"),
-    (("list", "--url", "https://localhost"), "TLS"),
     (("list", "--url", "ftp://localhost"), "http://"),
 ])
 def test_wrong_usage_is_2(arguments, said):
@@ -317,3 +327,30 @@ def test_help_names_every_scenario():
     done = bench("--help")
     assert done.returncode == 0
     assert all(scenario in done.stdout for scenario in SCENARIOS)
+
+
+@pytest.mark.parametrize("scenario", ["list", "mixed", "upsert"])
+@pytest.mark.parametrize("more", [(), ("--rate", "500"), ("--pipeline", "8")],
+                         ids=["closed", "open", "pipelined"])
+def test_over_tls(secure, scenario, more):
+    ran = bench_server(secure, scenario, "--ca", secure.pki.certificate, *more)
+    assert ran.returncode == 0, ran.stderr
+    told = json.loads(ran.stdout)
+    assert told["errors"] == 0 and told["requests"] > 100, told
+
+
+def test_over_tls_without_api_sock(secure):
+    ran = bench("list", "--url", secure.url, *SMALL, "--json", "-", "--ca", secure.pki.certificate,
+                token=secure.make_key())
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_a_server_that_is_not_trusted_gets_no_load_unless_that_is_asked_for(secure):
+    key = secure.make_key()
+    for arguments in ((), ("--data", secure.data)):
+        ran = bench("list", "--url", secure.url, *SMALL, *arguments, token=key)
+        assert ran.returncode == 1 and "--ca" in ran.stderr, ran.stderr
+    ran = bench("list", "--url", secure.url, *SMALL, "--insecure", "--json", "-", token=key)
+    assert ran.returncode == 0, ran.stderr
+    ran = bench("list", "--url", secure.url, *SMALL, "--ca", secure.pki.server.key, token=key)
+    assert ran.returncode == 1 and "--ca" in ran.stderr, ran.stderr

@@ -9,6 +9,7 @@ import os
 import resource
 import selectors
 import socket
+import ssl
 import struct
 import sys
 import time
@@ -63,6 +64,78 @@ def idle(port, end, _):
 def half_tls(port, end, _):
     # The first bytes of a TLS 1.2 hello, as RFC 8446 section 4.1.2 begins it.
     hold(many(port, 1000, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x41" * 60), end)
+
+
+# --- On a port that speaks TLS: their names begin with tls_ ---
+
+def client_hello():
+    """A whole first flight, as OpenSSL sends it."""
+    inward, outward = ssl.MemoryBIO(), ssl.MemoryBIO()
+    session = untrusting().wrap_bio(inward, outward, server_hostname="localhost")
+    with contextlib.suppress(ssl.SSLWantReadError):
+        session.do_handshake()
+    return outward.read()
+
+
+def untrusting():
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def tls_half(port, end, _):
+    """The server has signed and sent its flight, and waits for ours."""
+    hold(many(port, 1000, client_hello()), end)
+
+
+def tls_hellos(port, end, _):
+    """First flights as fast as they are taken: each costs the server a signature, us nothing."""
+    print("under way: a flood", flush=True)
+    hello, count = client_hello(), 0
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError), connect(port) as raw:
+            raw.sendall(hello)
+            raw.recv(1)
+        count += 1
+    print("%d handshakes begun" % count, flush=True)
+
+
+def tls_handshakes(port, end, _):
+    """Whole handshakes, one request each."""
+    print("under way: a flood", flush=True)
+    context, count = untrusting(), 0
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError), connect(port) as raw:
+            with context.wrap_socket(raw, server_hostname="localhost") as session:
+                session.sendall(GET)
+                session.recv(4096)
+        count += 1
+    print("%d handshakes" % count, flush=True)
+
+
+def tls_slow_records(port, end, _):
+    """A request of which the last byte of a record never comes."""
+    def first_piece(raw):
+        inward, outward = ssl.MemoryBIO(), ssl.MemoryBIO()
+        session = untrusting().wrap_bio(inward, outward, server_hostname="localhost")
+        while True:
+            try:
+                session.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                raw.sendall(outward.read())
+                inward.write(raw.recv(65536))
+        session.write(GET)
+        return outward.read()[:-1]
+    every = []
+    for _ in range(500):
+        with contextlib.suppress(OSError):
+            raw = connect(port)
+            raw.sendall(first_piece(raw))
+            every.append(raw)
+    print("under way: %d connections" % len(every), flush=True)
+    hold(every, end)
 
 
 def slow_header(port, end, _):
@@ -150,7 +223,8 @@ def false_keys(port, end, _):
 
 ATTACKS = {one.__name__: one for one in (
     idle, half_tls, slow_header, slow_body, slow_read, connect_and_close, pipelined,
-    pipelined_unread, rubbish, false_keys)}
+    pipelined_unread, rubbish, false_keys, tls_half, tls_hellos, tls_handshakes,
+    tls_slow_records)}
 
 
 def main():

@@ -15,6 +15,7 @@ machine. The last rows are controls: a server that pauses, that has limits too g
 small: each must be found wanting.
 """
 import argparse
+import contextlib
 import json
 import os
 import resource
@@ -32,6 +33,8 @@ os.environ.setdefault("TACIT_BIN", os.path.join(ROOT, "build", "release", "tacit
 
 import attacks  # noqa: E402
 from harness import Server, wait_until  # noqa: E402
+from pki import Authority  # noqa: E402
+from test_tls import tls_server  # noqa: E402
 
 BENCH = os.environ.get("TACIT_BENCH_BIN", os.path.join(ROOT, "build", "release", "tacit-bench"))
 MIB = 1024 * 1024
@@ -87,8 +90,9 @@ class Watch:
 
 def well_behaved(server, seconds):
     """What tacit-bench says; a fault when any answer is wrong."""
-    command = [BENCH, "list", "--data", server.data, "--url", server.url, "--rate", "500",
-               "--connections", "8", "--projects", "10", "--secrets", "10", "--warm-up", "0.5",
+    command = [BENCH, "list", "--data", server.data, "--url", server.url, "--insecure",
+               "--rate", "500", "--connections", "8", "--projects", "10", "--secrets", "10",
+               "--warm-up", "0.5",
                "--timeout", "10", "--duration", str(seconds), "--json", "-"]
     bench = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                              preexec_fn=lambda: os.nice(-10) if os.geteuid() == 0 else None)
@@ -193,6 +197,24 @@ def started(limits=(), **settings):
     server.key = server.make_key()
     prefer(server.pid, server.api_pid())
     return server
+
+
+@contextlib.contextmanager
+def server_of(name):
+    """One that speaks TLS for what begins with tls_."""
+    if not name.startswith("tls_"):
+        server = started()
+        try:
+            yield server
+        finally:
+            server.__exit__()
+        return
+    with tempfile.TemporaryDirectory(prefix="tacit-tls-") as folder:
+        pki = Authority(folder)
+        with tls_server(pki, pki.issue("server")) as server:
+            server.key = server.make_key()
+            prefer(server.pid, server.api_pid())
+            yield server
 
 
 # --- what has a server of its own ---
@@ -379,13 +401,13 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     faults = []
     crowd = [name for name in names if name in attacks.ATTACKS or name in SLOWHTTPTEST]
-    if crowd:
-        server = started()
-        try:
-            for name in crowd:
+    for group in ([name for name in crowd if not name.startswith("tls_")],
+                  [name for name in crowd if name.startswith("tls_")]):
+        if not group:
+            continue
+        with server_of(group[0]) as server:
+            for name in group:
                 faults += ["%s: %s" % (name, one) for one in one_attack(name, server, asked)[0]]
-        finally:
-            server.__exit__()
     for name in names:
         if name in OWN:
             faults += OWN[name](asked)

@@ -15,9 +15,27 @@ namespace tacit::app {
 
 namespace {
 
+std::string advice_on(int error) {
+  switch (error) {
+    case ENOENT:
+    case ENOTDIR:
+      return ": make its folder first, or name another file with --key-file";
+    case EACCES:
+    case EPERM:
+      return ": check the owner and permissions of it and its folder";
+    case EROFS:
+      return ": the disk is read-only; name a file on another one with --key-file";
+    case ENOSPC:
+    case EDQUOT:
+      return ": the disk is full; make room, or use a folder on another one with --data";
+    default:
+      return "";
+  }
+}
+
 [[noreturn]] void fail(std::string const& what, std::string const& file, int error) {
   throw startup_error("cannot " + what + " the root key " + file + " (" + std::strerror(error) +
-                      ")");
+                      ")" + advice_on(error));
 }
 
 std::string folder_of(std::string const& file) {
@@ -34,7 +52,9 @@ void sync_folder(std::string const& folder) {
 core::root_key read_key(descriptor const& open, std::string const& file) {
   struct stat about{};
   if (::fstat(open.number(), &about) != 0) fail("look at", file, errno);
-  if (!S_ISREG(about.st_mode)) throw startup_error("the root key " + file + " is not a file");
+  if (!S_ISREG(about.st_mode)) {
+    throw startup_error("the root key " + file + " is not a file: name the file with --key-file");
+  }
   if ((about.st_mode & 0077) != 0) {
     throw startup_error("others can read the root key " + file + ": run chmod 0400 on it");
   }

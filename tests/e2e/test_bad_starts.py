@@ -256,6 +256,13 @@ def test_root_key(damage):
         check_serves(server)
 
 
+def test_a_root_key_that_cannot_be_made(tmp_path):
+    with stopped_server() as server:
+        shutil.rmtree(server.data)
+        server.arguments += ["--key-file", str(tmp_path / "none" / "root.key")]
+        refused(server, "cannot make the root key", "make its folder first")
+
+
 def instance_of(key):
     return derive(key, SUBKEY_INSTANCE, 16).hex()
 

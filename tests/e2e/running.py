@@ -11,12 +11,13 @@ from harness import START_SECONDS_MAX, TACIT, clean_environment
 class Run:
     """with Run(server, "--on-change", "restart", command=["sh", "-c", …]) as run: …"""
 
-    def __init__(self, server, *options, command, project="p", environment=None, **popen):
+    def __init__(self, server, *options, command, project="p", environment=None, merge=False,
+                 **popen):
         where = {"TACIT_DATA_DIR": server.data} if server is not None else {}
         self.process = subprocess.Popen(
             [TACIT, "run", "--project", project, *options, "--", *command],
             env=clean_environment(**{**where, **(environment or {})}), stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, bufsize=0, **popen)
+            stderr=subprocess.STDOUT if merge else subprocess.PIPE, bufsize=0, **popen)
         self.held = {1: b"", 2: b""}
 
     def __enter__(self):
@@ -27,7 +28,8 @@ class Run:
             self.process.kill()
         self.process.wait(START_SECONDS_MAX)
         self.process.stdout.close()
-        self.process.stderr.close()
+        if self.process.stderr is not None:
+            self.process.stderr.close()
 
     def _read(self, number, seconds):
         pipe = {1: self.process.stdout, 2: self.process.stderr}[number]
@@ -65,7 +67,7 @@ class Run:
             self.process.stdin = None  # or it is flushed
         out, err = self.process.communicate(timeout=START_SECONDS_MAX)
         return (self.process.returncode, (self.held[1] + out).decode(errors="replace"),
-                (self.held[2] + err).decode(errors="replace"))
+                (self.held[2] + (err or b"")).decode(errors="replace"))
 
 
 def children_of(pid):

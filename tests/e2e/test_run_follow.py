@@ -1,5 +1,6 @@
 """`tacit run` that follows changes: acts once for a burst, not at all for the same values, and
 keeps the command running whatever the keeper answers."""
+import contextlib
 import os
 import signal
 import subprocess
@@ -61,6 +62,16 @@ def test_a_signal_and_the_command_goes_on(server):
             assert run.line() == "heard"
         assert children_of(run.process.pid) == command
         assert run.end(signal.SIGTERM)[0] == -signal.SIGTERM
+
+
+def test_what_the_command_was_told_of_is_what_the_next_set_is_compared_with(server):
+    with Run(server, "--on-change", "signal:USR1", *SOON, command=HEAR) as run:
+        assert run.line() == "up"
+        for value in ("second", "first"):
+            server.put("p", "A", value)
+            assert run.line() == "heard"
+        server.put("p", "A", "first")
+        assert run.says_nothing_for(0.5)
 
 
 def test_the_same_values_are_no_change(server):
@@ -146,6 +157,64 @@ def test_one_that_does_not_stop_is_killed_and_one_that_is_stopped_too(server):
         lines = [run.line()]
         while not lines[-1].endswith("third"):
             lines.append(run.line())
+
+
+def test_who_is_stopped_hears_that_it_is_to_end(server):
+    """The command and what it left behind, long before anything is killed."""
+    command = ["sh", "-c", 'sleep 1000 & echo "$! $$ A=$A"; wait']
+    with Run(server, "--on-change", "restart", "--stop-timeout", "30m", *SOON,
+             command=command) as run:
+        left, pid, _ = run.line().split()
+        os.kill(int(left), signal.SIGSTOP)
+        os.kill(int(pid), signal.SIGSTOP)
+        server.put("p", "A", "second")
+        assert run.line().endswith("A=second")
+        assert not is_alive(int(left)) and not is_alive(int(pid))
+
+
+# Stops when the file is there; says when it is asked to.
+RELUCTANT = ('trap "echo stopping" TERM; echo "A=$A"; '
+             'while ! [ -e "$0" ]; do sleep 0.02; done; rm "$0"')
+
+
+def sockets(server):
+    folder = "/proc/%d/fd" % server.pid
+    found = set()
+    for name in os.listdir(folder):
+        with contextlib.suppress(FileNotFoundError):
+            found.add(os.readlink(os.path.join(folder, name)))
+    return found
+
+
+def test_it_starts_again_with_the_newest_set(server, tmp_path):
+    """Also when that came while the command was still stopping."""
+    leave = tmp_path / "leave"
+    with Run(server, "--on-change", "restart", "--stop-timeout", "30m", *SOON,
+             command=["sh", "-c", RELUCTANT, str(leave)]) as run:
+        assert run.line() == "A=first"
+        server.put("p", "A", "second")
+        assert run.line() == "stopping"
+        before = sockets(server)
+        answers = server.log().count('"event":"delivery"')
+        server.put("p", "A", "third")
+        wait_until(lambda: server.log().count('"event":"delivery"') > answers)
+        wait_until(lambda: sockets(server) - before)  # it has the answer, and asks on
+        leave.touch()
+        assert run.line() == "A=third"
+
+
+def test_a_set_that_lacks_a_required_one_while_it_stops_is_not_taken(server, tmp_path):
+    leave = tmp_path / "leave"
+    with Run(server, "--on-change", "restart", "--stop-timeout", "30m", "--require", "A", *SOON,
+             command=["sh", "-c", RELUCTANT, str(leave)]) as run:
+        assert run.line() == "A=first"
+        server.put("p", "A", "second")
+        assert run.line() == "stopping"
+        server.owner("DELETE", "/projects/p/secrets/A")
+        while "lack what the command requires" not in run.line(2):
+            pass
+        leave.touch()
+        assert run.line() == "A=second"
 
 
 def test_what_the_command_left_behind_is_ended_before_it_starts_again(server):
@@ -256,7 +325,7 @@ def test_a_right_that_is_taken_away():
                 pass  # nobody is allowed
             server.restart()
             lines = [process.stderr.readline()]
-            while b"refused" not in lines[-1]:
+            while b"refused: " not in lines[-1]:
                 assert lines[-1].startswith(b"tacit: unavailable"), lines
                 lines.append(process.stderr.readline())
             assert b"may not read project p" in lines[-1] and b"keeps running" in lines[-1]

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
@@ -362,6 +363,41 @@ def test_one_order_when_both_streams_are_one(server):
                           env=clean_environment(TACIT_DATA_DIR=server.data), timeout=60,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert done.stdout == b"out ***\nerr ***\n" * 5
+
+
+def test_one_order_also_when_much_is_read_at_once(server):
+    script = 'for i in 1 2 3 4 5; do echo "out $A"; echo "err $A" >&2; done; : > "$0"; read x'
+    with tempfile.TemporaryDirectory() as folder:
+        done = os.path.join(folder, "done")
+        with Run(server, "--mask", command=["sh", "-c", 'read x; ' + script, done],
+                 stdin=subprocess.PIPE, merge=True) as run:
+            wait_until(lambda: children_of(run.process.pid))
+            run.signal(signal.SIGSTOP)  # so that all of it waits
+            run.process.stdin.write(b"go\n")
+            wait_until(lambda: os.path.exists(done))
+            run.signal(signal.SIGCONT)
+            assert [run.line() for _ in range(10)] == ["out ***", "err ***"] * 5
+            run.process.stdin.close()
+            run.end()
+
+
+def test_the_command_has_a_process_group_of_its_own_without_a_terminal(server):
+    with Run(server, "--mask", command=["sleep", "1000"], start_new_session=True) as run:
+        wait_until(lambda: children_of(run.process.pid))
+        command = children_of(run.process.pid)[0]
+        wait_until(lambda: os.getpgid(command) == command)
+
+
+def test_a_reader_that_goes_does_not_end_a_command_that_goes_on(server):
+    """What it writes goes nowhere; its status is its own."""
+    script = 'trap "" PIPE; echo up; read x; echo more; echo more; exit 7'
+    with Run(server, "--mask", command=["sh", "-c", script], stdin=subprocess.PIPE) as run:
+        assert run.line() == "up"
+        run.process.stdout.close()
+        run.process.stdin.write(b"go\n")
+        assert run.process.wait(60) == 7
+        run.process.stdin.close()
+        run.process.stdout = open(os.devnull, "rb")
 
 
 def test_a_reader_that_goes_ends_the_writer(server):

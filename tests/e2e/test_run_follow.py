@@ -243,6 +243,18 @@ def test_a_request_to_end_during_a_restart_ends_it(server):
         assert (status, out) == (9, "")
 
 
+def test_a_request_to_end_while_only_what_was_left_behind_is_waited_for(server):
+    command = ["sh", "-c", 'setsid sh -c \'trap "" TERM; exec sleep 1000\' & '
+                           'trap "exit 9" TERM; echo "$$ A=$A"; wait']
+    with Run(server, "--on-change", "restart", "--stop-timeout", "30m", *SOON,
+             command=command) as run:
+        pid = int(run.line().split()[0])
+        server.put("p", "A", "second")
+        wait_until(lambda: not is_alive(pid) and children_of(run.process.pid) != [])
+        run.signal(signal.SIGTERM)
+        assert run.process.wait(60) == 9
+
+
 def test_a_command_that_cannot_be_started_again(server, tmp_path):
     program = tmp_path / "program"
     program.write_text("#!/bin/sh\necho up\nexec sleep 1000\n")

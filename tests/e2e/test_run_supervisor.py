@@ -12,7 +12,7 @@ import time
 import pytest
 
 from harness import (ORDINARY, ROOT, TACIT, Server, as_user, clean_environment, for_everybody,
-                     wait_until)
+                     is_alive, wait_until)
 from running import SIGNALS, Run, children_of
 
 needs_root = pytest.mark.skipif(not ROOT, reason="makes namespaces")
@@ -212,6 +212,21 @@ def test_what_a_terminal_sends_reaches_the_command_once(server):
     import termios
     fcntl.ioctl(terminal.master, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 100, 0, 0))
     terminal.read_until(b"%d\r\n" % signal.SIGWINCH)
+    os.kill(terminal.pid, signal.SIGKILL)
+    assert terminal.status() == -signal.SIGKILL
+
+
+def test_on_a_terminal_a_signal_of_another_process_is_passed_on(server):
+    terminal = Terminal(server, [TACIT, "run", "--project", "p", *FOLLOW, "--", sys.executable,
+                                 "-c", HEAR_ALL, str(int(signal.SIGINT))])
+    terminal.read_until(b"up\r\n")
+    end = time.monotonic() + 30
+    heard = []
+    while not heard:  # again: pause() misses one that comes just before it
+        os.kill(terminal.pid, signal.SIGINT)
+        heard = select.select([terminal.master], [], [], 1)[0]
+        assert time.monotonic() < end, "it never came"
+    terminal.read_until(b"%d\r\n" % signal.SIGINT)
     os.kill(terminal.pid, signal.SIGKILL)
     assert terminal.status() == -signal.SIGKILL
 
@@ -418,6 +433,22 @@ def test_a_reader_that_is_slow_holds_no_signal_up(server):
         run.signal(signal.SIGTERM)  # and nobody reads what is left: the second ends it
         assert run.process.wait(60) == 6
         assert VALUE.encode() not in run.process.stdout.read()
+
+
+def test_a_restart_waits_for_the_last_words(server):
+    """More than the pipes hold, and a reader that takes its time."""
+    server.make_project("last")
+    server.put("last", "V", "first-value")
+    script = ('trap "head -c 100000 /dev/zero | tr \'\\\\0\' x; echo; exit" TERM; echo "up $$"; '
+              'while :; do sleep 0.02; done')
+    with Run(server, "--mask", "--on-change", "restart", "--debounce", "50ms", "--stop-timeout",
+             "30m", project="last", command=["sh", "-c", script]) as run:
+        pid = int(run.line().split()[1])
+        server.put("last", "V", "second-value")
+        wait_until(lambda: not is_alive(pid))
+        time.sleep(0.3)  # it could start again, if it did not wait
+        assert run.line() == "x" * 100000
+        assert run.line().startswith("up ")
 
 
 def test_masking_goes_on_with_the_new_values_after_a_restart(server):

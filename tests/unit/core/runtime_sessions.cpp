@@ -299,6 +299,21 @@ BOOST_FIXTURE_TEST_CASE(an_answer_that_is_not_whole_is_none, door) {
   }
 }
 
+// The last chunk is full here, so that what follows is not a part of it.
+BOOST_FIXTURE_TEST_CASE(nothing_may_stand_behind_an_answer, door) {
+  std::string const body(limits::remote_chunk_bytes - 5, 'v');
+  for (std::string const& behind : {std::string(), std::string("x"), std::string(40, 'x')}) {
+    outcome met = shake(runtime);
+    auto taken = sessions.take(ask(met, sample_request()), at);
+    BOOST_REQUIRE(taken.has_value());
+    std::string const sealed =
+        sealed_answer(std::move(taken->session), remote_outcome::found, body);
+    BOOST_TEST(sealed.size() == limits::remote_chunk_bytes + aead_tag_bytes);
+    auto const opened = open_answer(std::move(met.session), sealed + behind);
+    BOOST_TEST(opened.has_value() == behind.empty());
+  }
+}
+
 BOOST_FIXTURE_TEST_CASE(the_outcomes_stay_apart, door) {
   for (auto const outcome_sent :
        {remote_outcome::found, remote_outcome::unchanged, remote_outcome::refused,

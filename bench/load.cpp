@@ -120,12 +120,12 @@ void load::open(wire& one) {
   if (plan_.server.protocol().family() != AF_UNIX) {
     one.stream.set_option(asio::ip::tcp::no_delay(true));
   }
-  if (tls_context_ != nullptr) one.begin_tls(tls_context_.get(), plan_.tls->host);
+  if (plan_.tls) one.begin_tls(tls_context_.get(), plan_.tls->host);
   one.stream.non_blocking(true);
 }
 
 void load::connect() {
-  if (plan_.tls) {
+  if (plan_.tls && plan_.tls->tls) {
     auto made = net::make_client_context(*plan_.tls->tls);
     if (!made) throw std::runtime_error("--ca: no file with certificates in PEM");
     tls_context_ = std::move(*made);

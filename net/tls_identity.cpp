@@ -33,7 +33,8 @@ using key_ptr = std::unique_ptr<EVP_PKEY, key_release>;
 
 tls_bytes_ptr bytes_of(core::secret_buffer const& text) {
   std::string_view const pem = text.reveal();
-  tls_bytes_ptr bytes(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  char const* const start = pem.empty() ? "" : pem.data();  // OpenSSL takes no null
+  tls_bytes_ptr bytes(BIO_new_mem_buf(start, static_cast<int>(pem.size())));
   if (bytes == nullptr) throw std::bad_alloc();
   return bytes;
 }

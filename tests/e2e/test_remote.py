@@ -13,8 +13,10 @@ import subprocess
 import pytest
 
 from harness import ORDINARY, ROOT, Server, as_user, files_with, for_everybody, wait_until
+from pki import Authority
 from remote import Between, Runtime, packed, unpacked
 from running import Run
+from test_tls import tls_server
 
 needs_root = pytest.mark.skipif(not ROOT, reason="changes its user")
 CANARY = "canary-of-another-machine"
@@ -346,6 +348,28 @@ def test_a_cache_serves_while_nobody_answers_and_goes_with_the_enrolment(server,
     status, values, said = runtime.env(server.url, *cache)
     assert (status, values) == (1, None) and "unauthorized" in said
     assert os.listdir(tmp_path / "cache") in ([], ["key"])
+
+
+def test_over_https_the_certificate_is_checked_as_well(tmp_path):
+    authority = Authority(str(tmp_path))
+    authority.server = authority.issue("server")
+    with tls_server(authority) as server:
+        server.make_project("p")
+        server.put("p", "A", CANARY)
+        runtime = Runtime(tmp_path).enrol(server)
+        url = "https://127.0.0.1:%d" % server.port
+        status, values, said = runtime.env(url)
+        assert (status, values) == (1, None) and "unavailable" in said and "certificate" in said
+        trust = {"TACIT_CA_FILE": authority.certificate}
+        done = runtime.tacit("env", "--project", "p", "--format", "json", *runtime.options(url),
+                             **trust)
+        assert json.loads(done.stdout) == {"A": CANARY}, done.stderr
+        options = (*runtime.options(url), "--on-change", "restart", "--debounce", "50ms")
+        with Run(None, *options, command=SHOW, environment=trust) as run:
+            assert run.line() == "A=" + CANARY
+            server.put("p", "A", "second")
+            assert run.line() == "A=second"
+            assert run.end(signal.SIGTERM)[0] == -signal.SIGTERM  # also while a question is held
 
 
 # --- the identity file ---

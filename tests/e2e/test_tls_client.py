@@ -29,11 +29,16 @@ def make_server(pki):
         yield server
 
 
+# Without this machine's TACIT_ settings, but with those of sanitizers.
+SURROUNDINGS = {name: text for name, text in os.environ.items()
+                if name == "PATH" or name.endswith("SAN_OPTIONS")}
+
+
 def cli(server, *arguments, url=None, stdin=None, **environment):
     url = url or "https://127.0.0.1:%d" % server.port
     return subprocess.run([server.binary, *arguments], input=stdin, capture_output=True, timeout=60,
-                          env={"PATH": os.environ["PATH"], "TACIT_URL": url,
-                               "TACIT_TOKEN": server.key, **environment})
+                          env={**SURROUNDINGS, "TACIT_URL": url, "TACIT_TOKEN": server.key,
+                               **environment})
 
 
 def refused(done, *words):

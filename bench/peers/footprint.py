@@ -116,7 +116,8 @@ def start_rows(_):
             for folder, _, names in os.walk(server.store, topdown=False):
                 for name in names:
                     os.unlink(os.path.join(folder, name))
-            os.unlink(os.path.join(server.data, "root.key"))
+            for name in ("root.key", "runtimes"):
+                os.unlink(os.path.join(server.data, name))
             new.append(milliseconds_to_answer(server))
     return [
         at_most("start to first 200, empty store, after a clean stop", statistics.median(again),

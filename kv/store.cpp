@@ -282,6 +282,7 @@ void store::note_use(core::api_key_entry const& key, core::timestamp now) noexce
 }
 
 void store::write_last_uses() {
+  if (!takes_writes() || !has_room()) return;  // also: there may be no database
   auto const before = api_keys();
   auto updated = std::make_shared<core::api_key_directory>(*before);
   rocksdb::WriteBatch batch;
@@ -295,7 +296,7 @@ void store::write_last_uses() {
               core::encode_api_key(parts_.keys, {family::api_keys, entry->id.text()}, *entry));
     key = std::move(entry);
   }
-  if (batch.Count() == 0 || !takes_writes() || !has_room()) return;
+  if (batch.Count() == 0) return;
   // Not synced: nobody was told. It becomes durable with the next write that is.
   auto const written = database_->engine().Write({}, &batch);
   if (written.ok()) publish(std::move(updated), *before);

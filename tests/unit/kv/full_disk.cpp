@@ -156,6 +156,24 @@ BOOST_AUTO_TEST_CASE(while_it_cannot_be_opened_again_everything_is_refused_and_n
   must_have(again, "");
 }
 
+BOOST_AUTO_TEST_CASE(an_api_key_that_was_used_meanwhile_ends_nothing) {
+  {
+    running_store store(*this);
+    static_cast<void>(store.must<core::project_entry>(test::create("bot")));
+    auto const key = store.must<core::api_key_entry>(
+        core::create_api_key{core::test::is_admin(), *core::test::api_key(3, {true, {}})});
+    files->leave(10);
+    BOOST_TEST(test::is(store.ask(upsert("A")), errc::storage_full));
+    BOOST_TEST(test::is(store.ask(upsert("B")), errc::storage_full));
+    BOOST_TEST(test::is(store.list("bot"), errc::unavailable));
+    store->note_use(key, {clock.now().unix_milliseconds + 5000});
+    BOOST_TEST(store.finish());  // when last uses are written
+  }
+  files->leave_all();
+  running_store again(*this);
+  must_have(again, "");
+}
+
 BOOST_AUTO_TEST_CASE(readiness_comes_back_without_a_write) {
   running_store store(*this);
   static_cast<void>(store.must<core::project_entry>(test::create("bot")));

@@ -1,10 +1,10 @@
-// The api process's end of the keeper's channel, in the test's hand.
+// The api process's end of the keeper's channel, in the test's hand, and in those of its threads:
+// Boost.Test's macros are not for several at once.
 #pragma once
 
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <boost/test/unit_test.hpp>
 #include <condition_variable>
 #include <deque>
 #include <map>
@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "core/channel.hpp"
+#include "core/check.hpp"
 #include "core/limits.hpp"
 
 namespace tacit::net::test {
@@ -89,7 +90,7 @@ class api_end {
   template <typename Condition>
   void wait(Condition condition) {
     std::unique_lock lock(mutex_);
-    BOOST_REQUIRE(something_.wait_for(lock, 30s, condition));
+    CHECK(something_.wait_for(lock, 30s, condition));
   }
 
   void answer(core::fetch_message const& asked) {

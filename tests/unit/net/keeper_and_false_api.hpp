@@ -7,7 +7,6 @@
 
 #include <array>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/test/unit_test.hpp>
 #include <cstddef>
 #include <filesystem>
 #include <thread>
@@ -116,7 +115,7 @@ struct keeper {
   client_answer ask(std::string_view query = "", std::string_view tag = "") const {
     std::string const target = "/v1/projects/bot/env" + std::string(query);
     auto answer = exchange(unix_endpoint{path}, {"GET", target, "", "", tag});
-    BOOST_REQUIRE(answer.has_value());
+    CHECK(answer.has_value());
     return *std::move(answer);
   }
   // "200 {…env…}", "503".

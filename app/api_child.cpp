@@ -6,12 +6,12 @@
 
 #include <cerrno>
 #include <chrono>
-#include <cstring>
 #include <string>
 #include <string_view>
 #include <thread>
 
 #include "app/settings/settings.hpp"
+#include "app/system_fault.hpp"
 
 extern char** environ;
 
@@ -25,7 +25,7 @@ constexpr std::chrono::milliseconds wait_step{5};
 constexpr int wait_steps_max = 1000;
 
 [[noreturn]] void fail(std::string const& what) {
-  throw startup_error("cannot " + what + " (" + std::strerror(errno) + ")");
+  throw startup_error("cannot " + what + ": " + explain_system_fault(errno));
 }
 
 std::vector<char*> child_environment() {

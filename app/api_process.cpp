@@ -9,10 +9,13 @@
 #include <csignal>
 #include <future>
 #include <iterator>
+#include <system_error>
 #include <thread>
 #include <utility>
 
 #include "app/api_child.hpp"
+#include "app/cli/error.hpp"
+#include "app/cli/output.hpp"
 #include "app/data_folder.hpp"
 #include "app/end_signals.hpp"
 #include "app/limiter_memory.hpp"
@@ -22,6 +25,7 @@
 #include "app/sandbox/sandbox.hpp"
 #include "app/server_identity.hpp"
 #include "app/startup.hpp"
+#include "app/system_fault.hpp"
 #include "core/channel.hpp"
 #include "kv/store.hpp"
 #include "net/listener.hpp"
@@ -248,6 +252,17 @@ void answer_while(std::atomic<bool> const& draining, keeper_service& to,
   }
 }
 
+// Without it the process ends, and with it the threads that are there: nothing was served yet.
+template <typename Work>
+std::thread begin_thread(Work work) {
+  try {
+    return std::thread(std::move(work));
+  } catch (std::system_error const& fault) {
+    say(explain_system_fault(fault.code().value()));
+    ::_exit(exit_failed);
+  }
+}
+
 int serve(core::start_message const& start, std::vector<net::listening_socket> const& sockets,
           limiter_table table, std::shared_ptr<net::tls_identity const> identity,
           descriptor const& signals, core::log& log) {
@@ -281,13 +296,13 @@ int serve(core::start_message const& start, std::vector<net::listening_socket> c
   net::listener listener(sockets, {configured.connections, configured.owner}, worker_pointers);
 
   descriptor const commits_failed(::eventfd(0, EFD_CLOEXEC));
-  std::thread commits([&] {
+  std::thread commits = begin_thread([&] {
     if (store.run_commits()) return;
     std::uint64_t const one = 1;
     [[maybe_unused]] auto const told = ::write(commits_failed.number(), &one, sizeof one);
   });
   std::vector<std::thread> threads;
-  for (auto const& one : workers) threads.emplace_back([&one] { one->run(); });
+  for (auto const& one : workers) threads.push_back(begin_thread([&one] { one->run(); }));
   if (store.api_keys()->keys.empty()) {
     if (configured.show_first_key) {
       show_first_key(store, limiter, start.share.pepper);
@@ -297,7 +312,7 @@ int serve(core::start_message const& start, std::vector<net::listening_socket> c
                 {{"socket", std::string_view(socket)}});
     }
   }
-  threads.emplace_back([&] { listener.run(); });
+  threads.push_back(begin_thread([&] { listener.run(); }));
   send_all(channel_descriptor, core::encode_message(core::ready_message{}));
 
   keeper_service to_keeper{channel_descriptor, store, receipt_intake(store), relay,

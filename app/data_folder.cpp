@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <filesystem>
 #include <thread>
 
 #include "kv/database.hpp"
@@ -81,8 +82,22 @@ descriptor lock_data_folder(settings const& configured) {
   return file;
 }
 
+bool lies_within(std::string const& path, std::string const& folder) {
+  std::error_code error;  // a path that cannot be followed is one that does not exist
+  auto const real = [&](std::string const& one) {
+    return std::filesystem::weakly_canonical(std::filesystem::absolute(one), error).string() + "/";
+  };
+  std::string const within = real(folder);
+  return real(path).starts_with(within);
+}
+
 void make_subfolders(settings const& configured) {
   make_folder(store_folder(configured), 0700);
+  if (lies_within(configured.run_dir, store_folder(configured))) {
+    throw startup_error("the folder run_dir, " + configured.run_dir + ", lies in the store's, " +
+                        store_folder(configured) +
+                        ", where the api process may write: choose another");
+  }
   make_folders(configured.run_dir, 0755);
   // What may happen to the keeper's sockets is decided by who may write here.
   struct stat about{};

@@ -21,12 +21,16 @@ namespace tacit::app {
 [[nodiscard]] std::string credentials_socket_path(settings const& configured);
 [[nodiscard]] std::string runtime_file_path(settings const& configured);
 
+// Whether the path, links followed, leads into the folder.
+[[nodiscard]] bool lies_within(std::string const& path, std::string const& folder);
+
 // Makes data_dir when it is missing and locks it. The lock lasts as long as the descriptor, or a
 // copy of it in another process, is open. Throws startup_error: another server uses the folder, a
 // read-only disk, no permission.
 [[nodiscard]] descriptor lock_data_folder(settings const& configured);
 
-// Makes store and run_dir, our own, when they are missing. Throws startup_error.
+// Makes store and run_dir, our own, when they are missing. Throws startup_error: also when run_dir
+// lies in the store, which is the api process's.
 void make_subfolders(settings const& configured);
 
 // Gives the store folder to the api process's user as long as there is nothing in it. Last of all:

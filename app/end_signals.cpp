@@ -2,8 +2,10 @@
 
 #include <sys/signalfd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <initializer_list>
+#include <system_error>
 
 namespace tacit::app {
 
@@ -14,7 +16,9 @@ descriptor open_signals(std::initializer_list<int> numbers) {
   sigemptyset(&wanted);
   for (int const number : numbers) sigaddset(&wanted, number);
   ::pthread_sigmask(SIG_BLOCK, &wanted, nullptr);
-  return descriptor(::signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
+  descriptor opened(::signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!opened.is_open()) throw std::system_error(errno, std::generic_category());
+  return opened;
 }
 
 }  // namespace

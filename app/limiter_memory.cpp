@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -47,9 +48,15 @@ std::string segment_name(core::instance_tag const& instance) {
   return name;
 }
 
-[[noreturn]] void refuse(std::string const& name, std::string const& why) {
-  throw startup_error("the shared memory /dev/shm" + name + " " + why +
-                      ": remove the file, then start again");
+[[noreturn]] void refuse(std::string const& name, std::string const& why,
+                         std::string const& advice = "remove the file, then start again") {
+  throw startup_error("the shared memory /dev/shm" + name + " " + why + ": " + advice);
+}
+
+[[noreturn]] void fail(std::string const& name, std::string const& what, int error) {
+  std::string advice = "user " + std::to_string(::geteuid()) + " must be able to write to /dev/shm";
+  if (error == ENOSPC) advice = "make room in /dev/shm, some 100 KB";
+  refuse(name, "cannot be " + what + " (" + std::strerror(error) + ")", advice);
 }
 
 void check_is_ours(int segment, std::string const& name) {
@@ -67,13 +74,14 @@ void check_is_ours(int segment, std::string const& name) {
 limiter_table open_limiter_memory(core::instance_tag const& instance) {
   std::string const name = segment_name(instance);
   descriptor const segment(::shm_open(name.c_str(), O_RDWR | O_CREAT, 0600));
-  if (!segment.is_open())
-    refuse(name, std::string("cannot be opened (") + std::strerror(errno) + ")");
+  if (!segment.is_open()) fail(name, "opened", errno);
   check_is_ours(segment.number(), name);
-  if (::ftruncate(segment.number(), segment_bytes) != 0) refuse(name, "cannot be made");
+  // All of it now: memory that is missing when it is written to would end the process.
+  int const error = ::posix_fallocate(segment.number(), 0, segment_bytes);
+  if (error != 0) fail(name, "made", error);
   void* const mapped =
       ::mmap(nullptr, segment_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, segment.number(), 0);
-  if (mapped == MAP_FAILED) refuse(name, "cannot be mapped");
+  if (mapped == MAP_FAILED) fail(name, "mapped", errno);
 
   segment_head expected{segment_magic, instance, read_boot_id()};
   if (std::memcmp(mapped, &expected, sizeof expected) != 0) {

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "app/data_folder.hpp"
 #include "app/descriptor.hpp"
 #include "app/settings/settings.hpp"
 #include "kv/database.hpp"
@@ -91,6 +92,12 @@ core::root_key make_key(std::string const& file) {
 }  // namespace
 
 loaded_root_key load_or_make_root_key(root_key_source const& source) {
+  if (lies_within(source.file, source.store_folder)) {
+    throw startup_error("the root key " + source.file + " lies in the store's folder " +
+                        source.store_folder +
+                        ", where the api process could read it: name a file elsewhere with "
+                        "--key-file, and move the key there when there is one");
+  }
   // Not blocking: what lies there may be no file.
   descriptor const open(::open(source.file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (open.is_open()) return {read_key(open, source.file), false};

@@ -20,7 +20,7 @@ struct loaded_root_key {
 
 // Reads the key, or makes one when neither key nor store exists (file and folder are synced before
 // it returns). Throws startup_error: missing beside a store, of the wrong size, readable by others,
-// of another owner.
+// of another owner, within the store's folder.
 [[nodiscard]] loaded_root_key load_or_make_root_key(root_key_source const& source);
 
 }  // namespace tacit::app

@@ -44,6 +44,7 @@ namespace {
 
 constexpr int status_api_died = 4;
 constexpr int status_storage_unknown = 5;
+constexpr int ended_by_signal = 128;  // and above: as wait_for_api() says it
 // Well beyond what the api process takes: it gives its clients 5 s.
 constexpr std::chrono::seconds drain_seconds_max{20};
 
@@ -179,7 +180,13 @@ int status_without_start(start_outcome why, api_child& api) {
   api.channel.reset();  // so that it ends, if it has not
   auto const status = wait_for_api(api.pid);
   if (why == start_outcome::asked_to_end) return 0;
-  return status == 0 || status == status_storage_unknown ? *status : 1;
+  if (!status || *status > ended_by_signal) {
+    throw startup_error("the api process died while it started (" +
+                        (status ? "signal " + std::to_string(*status - ended_by_signal)
+                                : std::string("it did not end")) +
+                        "): is there enough memory, and may it start threads?");
+  }
+  return *status == 0 || *status == status_storage_unknown ? *status : 1;
 }
 
 void announce(std::vector<std::string> const& urls, settings const& configured, core::log& log) {

@@ -115,6 +115,11 @@ rocksdb::ColumnFamilyOptions family_options(std::shared_ptr<rocksdb::Cache> cons
     throw open_failure("the store " + folder + " is damaged (" + told +
                        "): nothing was changed; restore it from a copy");
   }
+  if (told.find("Too many open files") != std::string::npos) {
+    throw open_failure("cannot open the store " + folder +
+                       ": too many open files; raise the limit (LimitNOFILE= in a systemd unit, "
+                       "ulimit -n in a shell)");
+  }
   if (status.IsNoSpace()) {
     throw no_room_to_open("cannot open the store " + folder + " (" + told +
                           "): the disk is full; make room");

@@ -1,12 +1,15 @@
 #include "app/cli/command_line.hpp"
 
+#include <boost/system/system_error.hpp>
 #include <exception>
 #include <new>
+#include <system_error>
 
 #include "app/cli/error.hpp"
 #include "app/cli/output.hpp"
 #include "app/standard_streams.hpp"
 #include "app/startup.hpp"
+#include "app/system_fault.hpp"
 #include "core/crypto.hpp"
 
 namespace tacit::app {
@@ -24,6 +27,10 @@ int run_tacit(int argc, char** argv, confined_hook hook) {
     say(fault.what());
   } catch (std::bad_alloc const&) {
     say("out of memory");
+  } catch (std::system_error const& fault) {
+    say(explain_system_fault(fault.code().value()));
+  } catch (boost::system::system_error const& fault) {
+    say(explain_system_fault(fault.code().value()));
   } catch (std::exception const& fault) {
     say(std::string("a bug in tacit: ") + fault.what());
   }

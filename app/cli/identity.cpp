@@ -37,7 +37,12 @@ void write_whole(std::string const& path, int flags, std::string_view bytes) {
   }
   if (!file.is_open()) fail("make", path);
   auto const put = ::write(file.number(), bytes.data(), bytes.size());
-  if (put != static_cast<ssize_t>(bytes.size()) || ::fsync(file.number()) != 0) {
+  bool const whole = put == static_cast<ssize_t>(bytes.size());
+  if (put >= 0 && !whole) errno = ENOSPC;  // as much as fitted
+  if (!whole || ::fsync(file.number()) != 0) {
+    int const error = errno;
+    ::unlink(path.c_str());  // a piece of an identity would be in the way of the next try
+    errno = error;
     fail("write", path);
   }
 }

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "app/cli/error.hpp"
+#include "app/run/required_names.hpp"
 #include "core/name.hpp"
 
 namespace tacit::app {
@@ -16,13 +17,6 @@ constexpr char const* required_file = "tacit.required";
 
 [[noreturn]] void refuse(std::string const& fault) {
   throw cli_error(exit_failed, std::string(required_file) + fault);
-}
-
-std::string_view trimmed(std::string_view line) {
-  constexpr std::string_view blanks = " \t\r";
-  std::size_t const from = line.find_first_not_of(blanks);
-  if (from == std::string_view::npos) return "";
-  return line.substr(from, line.find_last_not_of(blanks) - from + 1);
 }
 
 bool has(std::vector<std::string> const& names, std::string_view name) {
@@ -47,16 +41,15 @@ void add_required_file(selection& wanted) {
   std::ifstream file(required_file);
   if (!file && errno == ENOENT) return;
   if (!file) refuse(std::string(" cannot be read: ") + std::strerror(errno));
-  std::string line;
-  for (int number = 1; std::getline(file, line); ++number) {
-    std::string_view const name = trimmed(line);
-    if (name.empty() || name.front() == '#') continue;
-    if (!core::secret_name::parse(name)) {
-      refuse(", line " + std::to_string(number) + ": not the name of a secret, as DB_PASSWORD");
-    }
-    wanted.required.emplace_back(name);
-  }
+  std::string text;
+  for (std::string line; std::getline(file, line);) text.append(line).push_back('\n');
   if (file.bad()) refuse(" cannot be read");
+  required_names const read = parse_required(text);
+  if (read.wrong_line != 0) {
+    refuse(", line " + std::to_string(read.wrong_line) +
+           ": not the name of a secret, as DB_PASSWORD");
+  }
+  wanted.required.insert(wanted.required.end(), read.names.begin(), read.names.end());
 }
 
 std::vector<std::string> narrow(delivered& set, selection const& wanted) {

@@ -1,6 +1,4 @@
 // Which of the delivered secrets a command gets, and which it cannot do without.
-//
-//   tacit.required   a name on each line; blank lines and those that begin with '#' say nothing
 #pragma once
 
 #include <optional>
@@ -21,7 +19,7 @@ struct selection {
 [[nodiscard]] std::optional<std::vector<std::string>> parse_names(std::string_view list);
 
 // Adds the names of the file tacit.required in the current folder, when there is one. Throws
-// cli_error when it cannot be read or says something else.
+// cli_error when it cannot be read or says something else (app/run/required_names.hpp).
 void add_required_file(selection& wanted);
 
 // Leaves of the set what is wanted, and gives the required names that are not in it then, sorted.

@@ -77,8 +77,12 @@ task<bool> ready_socket::wait(readiness what) {
 }
 
 task<void> ready_socket::yield() {
+  auto const begin = [](auto handler, socket_set* set) {
+    set->given_up_.emplace_back(std::move(handler));
+    if (set->given_up_.size() == 1) set->post_turn();
+  };
   use_task token;
-  return asio::post(set_.context_, token);
+  return asio::async_initiate<use_task, void()>(begin, token, &set_);
 }
 
 void ready_socket::cancel() noexcept {
@@ -108,6 +112,19 @@ void socket_set::watch() {
 }
 
 void socket_set::close() { epoll_.close(); }
+
+void socket_set::post_turn() {
+  asio::post(context_, [this] { give_turn(); });
+}
+
+void socket_set::give_turn() {
+  take_events();
+  turn next = std::move(given_up_.front());
+  given_up_.pop_front();
+  // Before the turn, which may give itself up again: one is posted, never two.
+  if (!given_up_.empty()) post_turn();
+  std::move(next)();
+}
 
 void socket_set::take_events() {
   std::array<epoll_event, events_at_once> events;

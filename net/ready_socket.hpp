@@ -15,6 +15,7 @@
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cstddef>
+#include <deque>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -49,7 +50,8 @@ class ready_socket {
   [[nodiscard]] bool is_ready(readiness what) const noexcept;
   // For when it is not ready. Returns when it is: true; after cancel(): false. One wait at a time.
   task<bool> wait(readiness what);
-  // Returns after the others that are ready now have had their turn.
+  // Gives up the turn: returns after every socket that something was heard of has had its own, and
+  // after those that gave theirs up before. However many do, who is heard of waits for one of them.
   task<void> yield();
   // Ends the wait that is under way, if any, soon.
   void cancel() noexcept;
@@ -82,11 +84,15 @@ class socket_set {
 
  private:
   friend class ready_socket;
+  using turn = boost::asio::any_completion_handler<void()>;
 
   void take_events();
+  void post_turn();
+  void give_turn();
 
   boost::asio::io_context& context_;
   boost::asio::posix::basic_stream_descriptor<core_executor> epoll_;
+  std::deque<turn> given_up_;  // the oldest first; one give_turn() is posted while there are any
 };
 
 }  // namespace tacit::net

@@ -78,6 +78,32 @@ BOOST_AUTO_TEST_SUITE(ready_sockets)
 
 // NOLINTBEGIN(cppcoreguidelines-avoid-capturing-lambda-coroutines): run() returns when it has ended
 
+// Sessions that give up their turn again and again, until one was served that waits for bytes.
+struct crowd {
+  pair_of_sockets const& sockets;
+  int turns = 0;
+  int turns_when_sent = 0;
+  int turns_when_served = 0;
+  bool served = false;
+};
+
+task<void> flood(ready_socket& socket, crowd& all) {
+  constexpr int turns_before_it_is_sent = 120;
+  while (!all.served) {
+    co_await socket.yield();
+    if (++all.turns != turns_before_it_is_sent) continue;
+    all.sockets.send("x");
+    all.turns_when_sent = all.turns;
+  }
+}
+
+task<void> be_served(ready_socket& socket, crowd& all) {
+  std::string const got = co_await read_once(socket, 100);
+  BOOST_TEST(got == "x");
+  all.turns_when_served = all.turns;
+  all.served = true;
+}
+
 BOOST_AUTO_TEST_CASE(what_was_sent_before_and_while_it_waits_is_read) {
   pair_of_sockets pair;
   pair.send("before");
@@ -169,6 +195,18 @@ BOOST_AUTO_TEST_CASE(a_cancelled_wait_ends_and_the_socket_can_wait_again) {
   });
   BOOST_TEST(first == "cancelled");
   BOOST_TEST(second == "late");
+}
+
+BOOST_AUTO_TEST_CASE(who_was_heard_of_waits_for_one_of_a_crowd_that_gave_up_its_turn) {
+  pair_of_sockets sockets;
+  crowd all{sockets};
+  constexpr int crowd_size = 50;
+  for (int i = 0; i < crowd_size; ++i) {
+    asio::co_spawn(sockets.context, flood(*sockets.socket, all), asio::detached);
+  }
+  sockets.run([&all](ready_socket& socket) { return be_served(socket, all); });
+  BOOST_TEST(all.turns_when_sent > 2 * crowd_size);
+  BOOST_TEST(all.turns_when_served - all.turns_when_sent <= 1);
 }
 
 BOOST_AUTO_TEST_CASE(a_descriptor_that_cannot_be_watched_has_ended) {

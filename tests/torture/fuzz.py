@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Every fuzz target under libFuzzer and AFL++, after their canaries: planted faults that must be
-found. Prints the seed, then a line a target: executions, coverage, findings. A finding is kept as
-a file and ends the run with 1.
+found. Prints the seed, then a line a target: executions, coverage, CPU seconds, findings. A finding
+is kept as a file and ends the run with 1.
 
   ./dev torture fuzz [SURFACE…] [--seconds N] [--seed N] [--out DIR] [--merge]
 
@@ -11,6 +11,7 @@ code to tests/fuzz/corpus, in as few files as do.
 import argparse
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -39,6 +40,12 @@ def surfaces():
 def dictionary(surface):
     path = os.path.join(ROOT, "tests", "fuzz", "dictionary", surface + ".txt")
     return path if os.path.exists(path) else None
+
+
+def cpu_seconds():
+    """Of all processes that we waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 class Result:
@@ -176,11 +183,12 @@ def main():
     findings = []
     for surface in names:
         for fuzzer in asked.fuzzer or BUILD:
+            before = cpu_seconds()
             result = RUN[fuzzer]("fuzz", surface, asked.seconds, asked.seed, out,
                                  os.path.join(CORPUS, surface))
-            print("fuzz   %-10s %-10s %12d executions, %s, %d findings" % (
-                surface, fuzzer, result.executions, result.coverage, len(result.findings)),
-                flush=True)
+            print("fuzz   %-10s %-10s %12d executions, %s, %.0f CPU s, %d findings" % (
+                surface, fuzzer, result.executions, result.coverage, cpu_seconds() - before,
+                len(result.findings)), flush=True)
             findings += result.findings
         if asked.merge and not findings:
             print("corpus %-10s %d more files" % (surface, merge(surface, out)), flush=True)

@@ -3,9 +3,10 @@
 found. Prints the seed, then a line a target: executions, coverage, CPU seconds, findings. A finding
 is kept as a file and ends the run with 1.
 
-  ./dev torture fuzz [SURFACE…] [--seconds N] [--seed N] [--out DIR] [--merge]
+  ./dev torture fuzz [SURFACE…] [--seconds N] [--seed N] [--out DIR] [--merge] [--unit-seconds N]
 
-N seconds for each target and fuzzer, 3600 by default. --merge adds what was found to reach new
+N seconds for each target and fuzzer, 3600 by default. An input that takes --unit-seconds, 10 by
+default, is a finding: give more where other work can hold up the fuzzer. --merge adds what was found to reach new
 code to tests/fuzz/corpus, in as few files as do.
 """
 import argparse
@@ -25,6 +26,7 @@ BUILD = {"libfuzzer": os.path.join(ROOT, "build", "fuzz"),
 CANARY_SECONDS = 60  # at most: a search ends when the fault is found
 CANARY_SEARCHES = 5  # by the next seeds, for one may be unlucky
 INPUT_BYTES_MAX = 4096
+UNIT_SECONDS = 10
 MERGED_BYTES_MAX = 512
 FINDINGS = ("crash-", "leak-", "oom-", "timeout-")
 
@@ -54,14 +56,14 @@ class Result:
         self.seconds = seconds
 
 
-def run_libfuzzer(kind, surface, seconds, seed, out, seeds):
+def run_libfuzzer(kind, surface, seconds, seed, out, seeds, unit_seconds=UNIT_SECONDS):
     """seeds: the folder to start from. What is found goes below out."""
     work = os.path.join(out, "libfuzzer", kind, surface)
     corpus = os.path.join(work, "corpus")
     os.makedirs(corpus)
     command = [binary("libfuzzer", kind, surface), "-max_total_time=%d" % seconds,
                "-seed=%d" % seed, "-max_len=%d" % INPUT_BYTES_MAX, "-print_final_stats=1",
-               "-artifact_prefix=" + work + "/", "-timeout=10"]
+               "-artifact_prefix=" + work + "/", "-timeout=%d" % unit_seconds]
     if dictionary(surface):
         command.append("-dict=" + dictionary(surface))
     began = time.monotonic()
@@ -82,11 +84,12 @@ def run_libfuzzer(kind, surface, seconds, seed, out, seeds):
     return Result(count, coverage, findings, time.monotonic() - began)
 
 
-def run_afl(kind, surface, seconds, seed, out, seeds):
+def run_afl(kind, surface, seconds, seed, out, seeds, unit_seconds=UNIT_SECONDS):
     work = os.path.join(out, "afl", kind, surface)
     os.makedirs(os.path.dirname(work), exist_ok=True)
     command = ["afl-fuzz", "-i", seeds, "-o", work, "-V", str(seconds), "-s", str(seed),
-               "-G", str(INPUT_BYTES_MAX), "-m", "none"]
+               "-G", str(INPUT_BYTES_MAX), "-m", "none",
+               "-t", str(unit_seconds * 1000)]
     if dictionary(surface):
         command += ["-x", dictionary(surface)]
     # Core patterns and frequency governors are the machine's: not changed for a test.
@@ -167,6 +170,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=3600)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--out")
+    parser.add_argument("--unit-seconds", type=int, default=UNIT_SECONDS)
     parser.add_argument("--fuzzer", choices=sorted(BUILD), action="append")
     parser.add_argument("--no-canaries", action="store_true")
     parser.add_argument("--merge", action="store_true")
@@ -185,7 +189,7 @@ def main():
         for fuzzer in asked.fuzzer or BUILD:
             before = cpu_seconds()
             result = RUN[fuzzer]("fuzz", surface, asked.seconds, asked.seed, out,
-                                 os.path.join(CORPUS, surface))
+                                 os.path.join(CORPUS, surface), asked.unit_seconds)
             print("fuzz   %-10s %-10s %12d executions, %s, %.0f CPU s, %d findings" % (
                 surface, fuzzer, result.executions, result.coverage, cpu_seconds() - before,
                 len(result.findings)), flush=True)

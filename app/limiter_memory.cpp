@@ -62,6 +62,7 @@ std::string segment_name(core::instance_tag const& instance) {
 void check_is_ours(int segment, std::string const& name) {
   struct stat about{};
   if (::fstat(segment, &about) != 0) refuse(name, "cannot be looked at");
+  if (!S_ISREG(about.st_mode)) refuse(name, "is not a file");
   if (about.st_uid != ::geteuid()) refuse(name, "belongs to another user");
   if ((about.st_mode & 0777) != 0600) refuse(name, "is open to other users");
   if (about.st_size != 0 && about.st_size != static_cast<off_t>(segment_bytes)) {

@@ -14,6 +14,9 @@ namespace tacit::app {
 namespace {
 
 constexpr int backlog = 4096;
+// What the kernel holds of answers that a client does not read, about, before the session waits for
+// it; left to itself, 4 MB.
+constexpr int send_buffer_bytes = 128 * 1024;
 
 struct address {
   sockaddr_storage bytes{};
@@ -79,6 +82,8 @@ std::vector<open_listener> open_tcp_listeners(settings const& configured) {
     if (!socket.is_open()) fail(text, errno);
     int const on = 1;
     ::setsockopt(socket.number(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    ::setsockopt(socket.number(), SOL_SOCKET, SO_SNDBUF, &send_buffer_bytes,
+                 sizeof send_buffer_bytes);  // of those accepted, too
     if (wanted.bytes.ss_family == AF_INET6) {
       ::setsockopt(socket.number(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
     }

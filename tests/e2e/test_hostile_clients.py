@@ -112,6 +112,27 @@ def test_floods_leave_nothing_behind(server):
     assert (resident(server.api_pid()) - memory) // MIB <= GROWS_MIB_MAX
 
 
+def kernel_holds(server, client):
+    """Bytes of answers that the kernel keeps for this client, which does not read."""
+    pair = ["0100007F:%04X" % port for port in (server.port, client.getsockname()[1])]
+    with open("/proc/net/tcp") as table:
+        lines = [line.split() for line in table]
+    return next(int(one[4].split(":")[0], 16) for one in lines if one[1:3] == pair)
+
+
+def test_a_client_that_does_not_read_costs_little_of_the_kernels_memory(server):
+    """Left alone, the kernel takes megabytes of answers for each connection."""
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    raw.connect(("127.0.0.1", server.port))
+    raw.settimeout(1)
+    with raw:
+        with pytest.raises(TimeoutError):
+            for _ in range(100):  # 6 MB, which would be answered by 40
+                raw.sendall(GET * 2000)
+        assert 0 < kernel_holds(server, raw) <= 512 * 1024
+
+
 def test_with_descriptors_used_up_who_is_connected_is_served():
     with FewDescriptors(limits_failed_auth_per_minute=0) as own:
         before = descriptors(own.api_pid())

@@ -20,53 +20,63 @@ class held_input {
   held_input& operator=(held_input const&) = delete;
   ~held_input() { release(); }
 
-  [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
-  [[nodiscard]] std::string_view view() const noexcept { return {data_.get(), size_}; }
-  // Where the next bytes go; never empty after reserve(size + 1).
+  [[nodiscard]] bool empty() const noexcept { return begin_ == end_; }
+  [[nodiscard]] std::string_view view() const noexcept {
+    return {data_.get() + begin_, end_ - begin_};
+  }
+  // Where the next bytes go; never empty after reserve(view().size() + 1).
   [[nodiscard]] std::span<char> free_space() noexcept {
-    return {data_.get() + size_, capacity_ - size_};
+    return {data_.get() + end_, capacity_ - end_};
   }
   void grow_by(std::size_t bytes) noexcept {
-    CHECK(bytes <= capacity_ - size_);
-    size_ += bytes;
+    CHECK(bytes <= capacity_ - end_);
+    end_ += bytes;
   }
 
   void append(std::string_view bytes) {
     if (bytes.empty()) return;
-    reserve(size_ + bytes.size());
-    std::memcpy(data_.get() + size_, bytes.data(), bytes.size());
-    size_ += bytes.size();
+    reserve(view().size() + bytes.size());
+    std::memcpy(data_.get() + end_, bytes.data(), bytes.size());
+    end_ += bytes.size();
   }
 
-  void reserve(std::size_t capacity) {
-    if (capacity <= capacity_) return;
-    auto larger = std::make_unique<char[]>(capacity);
-    if (size_ > 0) std::memcpy(larger.get(), data_.get(), size_);
-    if (data_) core::wipe(data_.get(), size_);
-    data_ = std::move(larger);
-    capacity_ = capacity;
+  // Makes room for so many bytes in all, those that are there among them.
+  void reserve(std::size_t bytes) {
+    if (bytes <= capacity_ - begin_) return;
+    std::string_view const kept = view();
+    if (bytes <= capacity_) {
+      std::memmove(data_.get(), kept.data(), kept.size());
+      core::wipe(data_.get() + kept.size(), begin_);
+    } else {
+      auto larger = std::make_unique<char[]>(bytes);
+      if (!kept.empty()) std::memcpy(larger.get(), kept.data(), kept.size());
+      if (data_) core::wipe(data_.get() + begin_, kept.size());
+      data_ = std::move(larger);
+      capacity_ = bytes;
+    }
+    begin_ = 0;
+    end_ = kept.size();
   }
 
-  // Drops the first bytes; gives the memory back when none are left.
+  // Drops the first bytes, where they lie: what is left moves when room is made, not each time.
+  // Gives the memory back when nothing is left.
   void consume(std::size_t bytes) noexcept {
-    CHECK(bytes <= size_);
-    std::size_t const left = size_ - bytes;
-    if (left == 0) return release();
-    std::memmove(data_.get(), data_.get() + bytes, left);
-    core::wipe(data_.get() + left, bytes);
-    size_ = left;
+    CHECK(bytes <= view().size());
+    if (bytes == view().size()) return release();
+    core::wipe(data_.get() + begin_, bytes);
+    begin_ += bytes;
   }
 
   void release() noexcept {
-    if (data_) core::wipe(data_.get(), size_);
+    if (data_) core::wipe(data_.get() + begin_, view().size());
     data_.reset();
-    size_ = 0;
-    capacity_ = 0;
+    begin_ = end_ = capacity_ = 0;
   }
 
  private:
   std::unique_ptr<char[]> data_;
-  std::size_t size_ = 0;
+  std::size_t begin_ = 0;  // before it, what was there is wiped
+  std::size_t end_ = 0;
   std::size_t capacity_ = 0;
 };
 

@@ -48,6 +48,9 @@ struct progress {
   waiting_for next = waiting_for::request;
   std::size_t bytes_needed = 0;   // of the request at hand, when known
   bool expects_continue = false;  // the client waits for a word before it sends the body
+
+  // More must come from the client before anything goes on.
+  [[nodiscard]] bool needs_input() const noexcept { return !full && !write && !relay; }
 };
 
 void wipe_part(std::string_view part) { core::wipe(const_cast<char*>(part.data()), part.size()); }
@@ -248,7 +251,8 @@ task<received> receive(worker& at, connection& one, held_input& held, first_byte
   co_return received{io_state::done, scratch.reveal()};
 }
 
-// Keeps what is left of the input in the session's own buffer, and makes room for what is missing.
+// Keeps what is left of the input in the session's own buffer, and makes room for what is missing,
+// if anything is.
 void keep_rest(worker& at, held_input& held, std::string_view input, progress const& done) {
   if (held.empty()) {
     held.append(input.substr(done.consumed));
@@ -256,7 +260,7 @@ void keep_rest(worker& at, held_input& held, std::string_view input, progress co
   } else {
     held.consume(done.consumed);
   }
-  if (held.empty()) return;
+  if (held.empty() || !done.needs_input()) return;
   std::size_t const wanted = done.bytes_needed > 0
                                  ? done.bytes_needed
                                  : std::max(held_first_bytes, held.view().size() * 2);
@@ -292,7 +296,7 @@ task<bool> serve_input(worker& at, connection& one, peer const& from, held_input
       done.relay.reset();
       bool const answered = co_await send_output(at, one);
       if (!answered) co_return false;
-    } else if (!done.full) {
+    } else if (done.needs_input()) {
       // A request's time begins with its first byte, not anew with every piece of it.
       bool const begins = done.consumed > 0 || one.state != done.next;
       if (done.keep_alive && begins) at.enter(one, done.next);

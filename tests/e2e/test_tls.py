@@ -68,29 +68,37 @@ def s_client(port, *arguments, data=b"", ca=None):
     return done.returncode, (done.stdout + done.stderr).decode(errors="replace")
 
 
-@pytest.fixture(scope="module", name="easy_going")
-def make_easy_going(pki, tmp_path_factory):
-    """openssl's own server, which takes anything: the control of what is refused."""
-    weak = pki.issue("easy-rsa", kind="rsa")
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    process = subprocess.Popen(
-        ["openssl", "s_server", "-accept", "127.0.0.1:%d" % port, "-cert", pki.server.certificate,
-         "-key", pki.server.key, "-dcert", weak.certificate, "-dkey", weak.key,
-         "-cipher", "ALL:COMPLEMENTOFALL:@SECLEVEL=0", "-legacy_renegotiation",
-         "-client_renegotiation", "-quiet"],
-        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+@contextlib.contextmanager
+def easy_going_server(folder, pair, *more):
+    """openssl's own server, which takes anything, on a port that it chooses: the port."""
+    told = os.path.join(folder, "easy-going.log")
+    with open(told, "wb") as out:
+        process = subprocess.Popen(
+            ["openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", pair.certificate,
+             "-key", pair.key, "-cipher", "ALL:COMPLEMENTOFALL:@SECLEVEL=0",
+             "-legacy_renegotiation", "-client_renegotiation", *more],
+            stdin=subprocess.PIPE, stdout=out, stderr=out)
 
-    def answers():
-        with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", port)).close()
-            return True
-        return False
-    wait_until(answers)
-    yield port
-    process.kill()
-    process.wait()
-    process.stdin.close()
+    def port():
+        with open(told, errors="replace") as file:
+            found = re.search(r"^ACCEPT 127\.0\.0\.1:(\d+)$", file.read(), re.MULTILINE)
+        return found and int(found.group(1))
+    try:
+        wait_until(port)
+        yield port()
+    finally:
+        process.kill()
+        process.wait()
+        process.stdin.close()
+
+
+@pytest.fixture(scope="module", name="easy_going")
+def make_easy_going(pki):
+    """The control of what is refused."""
+    weak = pki.issue("easy-rsa", kind="rsa")
+    with easy_going_server(pki.folder, pki.server, "-dcert", weak.certificate,
+                           "-dkey", weak.key) as port:
+        yield port
 
 
 # --- What is spoken ---
@@ -143,7 +151,9 @@ def test_renegotiation_is_refused(server, easy_going):
         process.stdin.flush()
         said = b""
         while b"RENEGOTIATING" not in said:
-            said += process.stdout.read1(4096)
+            piece = process.stdout.read1(4096)
+            assert piece, said
+            said += piece
         more = b""
         while b"verify return" not in more and b"no renegotiation" not in more:
             piece = process.stdout.read1(4096)
@@ -182,7 +192,8 @@ def test_http_without_tls_is_told_so(server, method):
 
 
 @pytest.mark.parametrize("noise", [b"\0" * 600, b"\x80\x2e\x01\x03\x01", b"\xff" * 70000,
-                                   b"\x17\x03\x03\x00\x10" + b"x" * 16])
+                                   b"\x17\x03\x03\x00\x10" + b"x" * 16],
+                         ids=["zeros", "ssl2", "much", "record"])
 def test_noise_is_not_answered(server, noise):
     with Wire(server.connect_plain()) as wire:
         assert wire.send(noise).answer() is None

@@ -9,10 +9,8 @@ itself brings with it (EXPECTED): it is a test's own, of no authority that the w
 it the control: openssl's s_server with all that is old and weak must be found wanting.
 """
 import argparse
-import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,9 +19,8 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 sys.path.insert(0, os.path.join(ROOT, "tests", "e2e"))
 os.environ.setdefault("TACIT_BIN", os.path.join(ROOT, "build", "release", "tacit"))
 
-from harness import wait_until  # noqa: E402
 from pki import Authority  # noqa: E402
-from test_tls import tls_server  # noqa: E402
+from test_tls import easy_going_server, tls_server  # noqa: E402
 
 GOOD = {"OK", "INFO", "DEBUG"}
 # Of a certificate that a test has made for itself: who signed it, for how long, no revocation.
@@ -75,30 +72,6 @@ def report(label, found, show_all):
     return len(bad)
 
 
-@contextlib.contextmanager
-def easy_going(pair):
-    """A server with all that is old and weak."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    process = subprocess.Popen(
-        ["openssl", "s_server", "-accept", "127.0.0.1:%d" % port, "-cert", pair.certificate,
-         "-key", pair.key, "-cipher", "ALL:COMPLEMENTOFALL:@SECLEVEL=0", "-legacy_renegotiation",
-         "-client_renegotiation", "-www"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL)
-
-    def answers():
-        with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", port)).close()
-            return True
-        return False
-    wait_until(answers)
-    try:
-        yield port
-    finally:
-        process.kill()
-        process.wait()
-
-
 def main():
     parser = argparse.ArgumentParser(prog="./dev torture tls")
     parser.add_argument("--all", action="store_true", help="also what is good")
@@ -111,7 +84,7 @@ def main():
             with tls_server(pki, pki.issue("server-" + kind, kind=kind)) as server:
                 wrong += report("tacit, %s" % kind, findings(server.port, folder), given.all)
         if not given.no_control:
-            with easy_going(pki.issue("control", kind="rsa")) as port:
+            with easy_going_server(folder, pki.issue("control", kind="rsa"), "-www") as port:
                 bad = report("the control", findings(port, folder), given.all)
             if bad < 5:
                 raise SystemExit("torture: testssl.sh finds nothing wrong with a weak server")

@@ -6,8 +6,8 @@ is kept as a file and ends the run with 1.
   ./dev torture fuzz [SURFACE…] [--seconds N] [--seed N] [--out DIR] [--merge] [--unit-seconds N]
 
 N seconds for each target and fuzzer, 3600 by default. An input that takes --unit-seconds, 10 by
-default, is a finding: give more where other work can hold up the fuzzer. --merge adds what was found to reach new
-code to tests/fuzz/corpus, in as few files as do.
+default, is a finding: give more where other work can hold up the fuzzer. --merge adds what was
+found to reach new code to tests/fuzz/corpus, in as few files as do.
 """
 import argparse
 import os

@@ -7,6 +7,7 @@
 #include <new>
 #include <utility>
 
+#include "core/arena.hpp"
 #include "core/check.hpp"
 
 namespace tacit::core {
@@ -14,6 +15,67 @@ namespace tacit::core {
 namespace {
 
 std::atomic<bool> lock_failed = false;
+
+// The process's arena in locked memory, made when the first secret needs room, and there as long
+// as the process is. Where so much cannot be locked there is none: each secret then has pages of
+// its own, and those are locked as far as the kernel lets us.
+class shared_arena {
+ public:
+  static shared_arena& instance() {
+    static shared_arena one;
+    return one;
+  }
+
+  [[nodiscard]] void* take(std::size_t bytes) noexcept {
+    if (memory_ == nullptr) return nullptr;
+    turn const mine(busy_);
+    return memory_->take(bytes);
+  }
+
+  // False when the memory is not the arena's.
+  [[nodiscard]] bool give_back(void* data) noexcept {
+    if (memory_ == nullptr || !memory_->owns(data)) return false;
+    turn const mine(busy_);
+    memory_->give_back(data);
+    return true;
+  }
+
+ private:
+  class turn {  // a mutex; what it guards takes less than a microsecond, and core has no threads
+   public:
+    explicit turn(std::atomic_flag& busy) noexcept : busy_(busy) {
+      while (busy_.test_and_set(std::memory_order_acquire)) {
+        busy_.wait(true, std::memory_order_relaxed);
+      }
+    }
+    turn(turn const&) = delete;
+    turn& operator=(turn const&) = delete;
+    ~turn() {
+      busy_.clear(std::memory_order_release);
+      busy_.notify_one();
+    }
+
+   private:
+    std::atomic_flag& busy_;
+  };
+
+  shared_arena() noexcept {
+    void* const block = sodium_malloc(arena::block_bytes);
+    if (block == nullptr) return;
+    if (sodium_mlock(block, arena::block_bytes) != 0) {  // see allocate_locked
+      sodium_free(block);
+      return;
+    }
+    std::uint64_t mark = 0;
+    randombytes_buf(&mark, sizeof mark);
+    auto* const bytes = static_cast<unsigned char*>(block);
+    memory_ =
+        new arena(std::span<unsigned char, arena::block_bytes>(bytes, arena::block_bytes), mark);
+  }
+
+  arena* memory_ = nullptr;
+  std::atomic_flag busy_;
+};
 
 }  // namespace
 
@@ -27,6 +89,7 @@ bool equal_in_constant_time(std::span<unsigned char const> a,
 }
 
 void* allocate_locked(std::size_t bytes) {
+  if (void* const piece = shared_arena::instance().take(bytes)) return piece;
   void* const data = sodium_malloc(bytes);
   if (data == nullptr) throw std::bad_alloc();
   // sodium_malloc locks the pages but does not tell when that fails: once more, for the answer.
@@ -36,7 +99,10 @@ void* allocate_locked(std::size_t bytes) {
 
 bool take_failed_lock() noexcept { return lock_failed.exchange(false, std::memory_order_relaxed); }
 
-void release_locked(void* data) noexcept { sodium_free(data); }
+void release_locked(void* data) noexcept {
+  if (data == nullptr || shared_arena::instance().give_back(data)) return;
+  sodium_free(data);
+}
 
 void secret_buffer::release::operator()(char* data) const noexcept { release_locked(data); }
 
@@ -58,7 +124,7 @@ secret_buffer& secret_buffer::operator=(secret_buffer&& other) noexcept {
   return *this;
 }
 
-secret_buffer::~secret_buffer() = default;  // sodium_free wipes
+secret_buffer::~secret_buffer() = default;  // releasing wipes
 
 bool secret_buffer::append(std::string_view bytes) noexcept {
   if (bytes.size() > capacity_ - size_) return false;

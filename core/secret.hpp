@@ -49,9 +49,10 @@ class secret_array {
 };
 
 // A buffer of fixed capacity in memory that is locked (never swapped; take_failed_lock() tells when
-// the kernel refused), left out of core files, between guard pages (sodium_malloc), wiped when
-// cleared and when it goes. It never grows, so no copy is ever left behind. Not for two threads at
-// once. Throws std::bad_alloc. One of no capacity costs nothing; any other some ten system calls.
+// the kernel refused), left out of core files, between guard pages, wiped when cleared and when it
+// goes. It never grows, so no copy is ever left behind. Not for two threads at once. Throws
+// std::bad_alloc. While the process's arena has room (128 KiB, core/arena.hpp) it costs no system
+// call; beyond, it has pages and guard pages of its own (sodium_malloc), for some twelve.
 class secret_buffer {
  public:
   explicit secret_buffer(std::size_t capacity);
@@ -89,8 +90,8 @@ class secret_buffer {
 // memory is used all the same; who asks says it to the operator.
 [[nodiscard]] bool take_failed_lock() noexcept;
 
-// One object of T in locked memory, wiped (by T's own members) when it goes. For key material that
-// lives longer than one operation.
+// Such memory, from any thread; wiped when it is released. For one object of T: for key material
+// that lives longer than one operation.
 void* allocate_locked(std::size_t bytes);
 void release_locked(void* data) noexcept;
 

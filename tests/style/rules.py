@@ -21,7 +21,7 @@ OWN = {
 STD = r"[a-z_]+"
 POSIX = r"(sys|netinet|arpa)/\w+\.h|(unistd|fcntl|netdb|poll|pthread|signal)\.h"
 LIBRARIES = {
-    "core": rf"{STD}|boost/system/.*",
+    "core": rf"{STD}|boost/system/.*|sanitizer/asan_interface\.h",
     "kv": rf"{STD}|{POSIX}|boost/system/.*|rocksdb/.*",
     "net": rf"{STD}|{POSIX}|malloc\.h|openssl/.*|boost/(asio|beast|json|system|core)(/.*|\.hpp)",
     "app": r".*",

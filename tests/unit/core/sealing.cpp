@@ -8,6 +8,7 @@
 #include <fstream>
 #include <string>
 
+#include "core/arena.hpp"
 #include "core/wire.hpp"
 #include "tests/unit/core/samples.hpp"
 
@@ -247,8 +248,8 @@ BOOST_AUTO_TEST_CASE(an_idle_thread_forgets_its_intake_key_when_it_is_old) {
   BOOST_TEST(opens(keeper, next, place));
 }
 
-// How often `text` stands in this process's memory between guard pages, where sodium_malloc puts
-// what it gives out. Read through the kernel, so that no sanitizer minds.
+// How often `text` stands in this process's memory between guard pages, where secrets are. Read
+// through the kernel, so that no sanitizer minds.
 std::size_t copies_between_guards(std::string_view text) {
   std::ifstream regions("/proc/self/maps");
   std::ifstream memory("/proc/self/mem", std::ios::binary);
@@ -264,7 +265,7 @@ std::size_t copies_between_guards(std::string_view text) {
     std::string_view const permissions(may.data());
     bool const follows_guard = begin == guard_end;
     if (permissions == "---p") guard_end = end;
-    if (permissions != "rw-p" || !follows_guard || end - begin > 64 * 1024) continue;
+    if (permissions != "rw-p" || !follows_guard || end - begin > 2 * arena::block_bytes) continue;
     std::string bytes(end - begin, '\0');
     memory.clear();
     memory.seekg(static_cast<std::streamoff>(begin));

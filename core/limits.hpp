@@ -86,6 +86,7 @@ inline constexpr std::int64_t enrolment_milliseconds_max = 10 * enrolment_millis
 // What the keeper has in hand of their requests, sent but not answered; how many of those may wait
 // for a change; of one enrolment; and how long. A proxy on the way, or the client, gives up later.
 inline constexpr std::size_t remote_requests_max = 1024;
+inline constexpr std::size_t remote_requests_per_address_max = 256;  // that wait to be handed over
 inline constexpr std::size_t remote_waits_max = 768;
 inline constexpr std::size_t remote_requests_per_runtime_max = 16;
 inline constexpr unsigned remote_wait_seconds_max = 20;
@@ -99,6 +100,7 @@ inline constexpr std::size_t handshakes_max = 1024;
 inline constexpr std::size_t handshakes_per_runtime_max = 16;
 // Handshakes cost the keeper some 0.2 ms each: so many at once, and so many a second.
 inline constexpr std::uint32_t handshakes_per_second_max = 1000;
+inline constexpr std::uint32_t handshakes_per_runtime_per_second_max = 50;  // of one enrolled key
 inline constexpr std::uint32_t strangers_per_second_max = 50;  // with keys that are not enrolled
 
 // One message on the socket pair between api and keeper: the largest is one sealed value.

@@ -20,6 +20,12 @@ bool paced::take(std::uint64_t boot_milliseconds) noexcept {
 runtime_sessions::runtime_sessions(exchange_private_key const& own, enrolment_book const& book)
     : own_(own), own_public_(public_half(own)), book_(book) {}
 
+paced& runtime_sessions::pace_of(exchange_public_key const& enrolled) {
+  // Those of keys that were revoked go with all the others, which are then as after a quiet second.
+  if (paces_.size() >= limits::enrolments_max && !paces_.contains(enrolled)) paces_.clear();
+  return paces_.try_emplace(enrolled, limits::handshakes_per_runtime_per_second_max).first->second;
+}
+
 bool runtime_sessions::has_room_for(exchange_public_key const& runtime) const noexcept {
   if (waiting_.size() >= limits::handshakes_max) return false;
   auto const its = of_runtime_.find(runtime);
@@ -33,7 +39,9 @@ std::optional<std::string> runtime_sessions::greet(std::string_view hello, momen
   forget_late(at.boot_milliseconds);
   // What is certain decides: a key that is not known to be enrolled is a stranger's.
   bool const enrolled = certain_ && book_.has_valid(from.key, at.now);
-  if (!enrolled && !strangers_.take(at.boot_milliseconds)) return std::nullopt;
+  // Before the handshake, which is dear. Whoever saw an enrolled key pass can send it.
+  paced& its = enrolled ? pace_of(from.key) : strangers_;
+  if (!its.take(at.boot_milliseconds)) return std::nullopt;
   if (!all_.take(at.boot_milliseconds)) return std::nullopt;
 
   noise_responder responder({own_, own_public_, from.key, runtime_prologue}, make_exchange_key());

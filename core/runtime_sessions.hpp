@@ -70,6 +70,7 @@ class runtime_sessions {
   };
   using place = std::list<handshake>::iterator;
 
+  [[nodiscard]] paced& pace_of(exchange_public_key const& enrolled);
   void forget(place one);
   void forget_late(std::uint64_t boot_milliseconds);
   [[nodiscard]] bool has_room_for(exchange_public_key const& runtime) const noexcept;
@@ -80,7 +81,8 @@ class runtime_sessions {
   bool certain_ = false;
   paced all_{limits::handshakes_per_second_max};
   paced strangers_{limits::strangers_per_second_max};
-  std::list<handshake> waiting_;  // oldest first
+  std::map<exchange_public_key, paced> paces_;  // of enrolled keys that came
+  std::list<handshake> waiting_;                // oldest first
   std::map<session_number, place> by_number_;
   std::map<exchange_public_key, std::size_t> of_runtime_;
 };

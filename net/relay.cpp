@@ -22,6 +22,10 @@ void relay::wake() const noexcept {
 bool relay::submit(relayed_request& one) {
   std::lock_guard const lock(mutex_);
   if (closed_ || waiting_.size() >= core::limits::remote_requests_max) return false;
+  // One address does not fill the queue.
+  std::size_t& of_address = waiting_of_[one.address_hash];
+  if (of_address >= core::limits::remote_requests_per_address_max) return false;
+  ++of_address;
   waiting_.push_back(&one);
   wake();
   return true;
@@ -41,6 +45,8 @@ std::vector<core::request_message> relay::take() {
   for (; invited_ > 0 && !waiting_.empty(); --invited_) {
     relayed_request* const one = waiting_.front();
     waiting_.pop_front();
+    auto const its = waiting_of_.find(one->address_hash);
+    if (--its->second == 0) waiting_of_.erase(its);
     under_way_.emplace(++last_number_, one);
     taken.push_back({last_number_, std::move(one->sealed)});
   }

@@ -18,8 +18,9 @@ namespace tacit::net {
 // Its maker keeps it alive and untouched from submit() until it is done.
 struct relayed_request {
   std::string sealed;
-  std::string reply;           // empty: the keeper did not understand, or is not there
-  std::function<void()> done;  // called once, from the thread that answers the keeper
+  std::string reply;               // empty: the keeper did not understand, or is not there
+  std::function<void()> done;      // called once, from the thread that answers the keeper
+  std::uint64_t address_hash = 0;  // of whom it is from
 };
 
 class relay {
@@ -29,7 +30,8 @@ class relay {
   relay& operator=(relay const&) = delete;
   ~relay();
 
-  // From any thread. False, and nothing taken, when too many wait or close() was called.
+  // From any thread. False, and nothing taken, when too many wait, of this address or of all, or
+  // close() was called.
   [[nodiscard]] bool submit(relayed_request& one);
 
   // Readable when take() may have something to give (an eventfd).
@@ -51,6 +53,7 @@ class relay {
   std::size_t invited_ = 0;
   std::uint32_t last_number_ = 0;
   std::deque<relayed_request*> waiting_;
+  std::unordered_map<std::uint64_t, std::size_t> waiting_of_;      // by address; none is 0
   std::unordered_map<std::uint32_t, relayed_request*> under_way_;  // by number
 };
 

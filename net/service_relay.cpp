@@ -4,6 +4,7 @@
 #include "core/limits.hpp"
 #include "net/exchange.hpp"
 #include "net/json_body.hpp"
+#include "net/now.hpp"
 
 namespace tacit::net {
 
@@ -24,6 +25,7 @@ void service::pass_on(exchange& x) {
   x.relayed->sealed = *std::move(sealed);
   x.relayed->record = x.record;
   x.relayed->request_id = x.record.request_id;
+  x.relayed->address_hash = x.from.address_hash;
   x.relayed->record.request_id = x.relayed->request_id;
 }
 
@@ -32,8 +34,11 @@ bool service::finish(pending_relay& relayed, std::string& out) {
   peer const nobody;
   exchange x{none, {}, nobody, out, {}, std::move(relayed.record)};
   if (relayed.reply.empty()) {
-    // All that this process can say of it. Whether somebody is let in, the keeper says sealed.
-    answer_error(x, errc::unavailable);
+    // All that this process can say of it. Whether somebody is let in, the keeper says sealed: who
+    // gets that is never refused for its address.
+    auto const state = parts_.limiter.take_failure(relayed.address_hash, boot_nanoseconds());
+    if (!state.admitted) x.answer.retry_seconds = state.reset_seconds;
+    answer_error(x, state.admitted ? errc::unavailable : errc::rate_limited);
     return x.record.keep_alive;
   }
   std::string body = R"({"data":{"message":")";

@@ -74,7 +74,7 @@ asker::sealed_reply asker::send(std::string_view message) {
   json_node const text = document ? document->root()["data"]["message"] : json_node();
   auto sealed = core::decode_base64(text.text());
   if (got->status == 200 && sealed && !sealed->empty()) return *std::move(sealed);
-  if (got->status == 503) {
+  if (got->status == 503 || got->status == 429) {
     return unavailable("cannot answer now",
                        "if it stays so, compare the server's key in the "
                        "identity file with: tacit runtime list");

@@ -214,6 +214,27 @@ BOOST_FIXTURE_TEST_CASE(strangers_are_few_a_second_and_keep_no_runtime_out, door
   BOOST_TEST(sessions.greet(one.hello, at).has_value());
 }
 
+BOOST_FIXTURE_TEST_CASE(who_sends_the_key_of_one_runtime_keeps_no_other_out, door) {
+  auto const other = test::counting_key<exchange_private_key>(33);
+  BOOST_REQUIRE(book.add({*runtime_id::parse("other"),
+                          test::project("shop"),
+                          public_half(other),
+                          day,
+                          {day.unix_milliseconds + 1'000'000}},
+                         day)
+                    .has_value());
+  // Recorded, or made up: each costs the keeper a handshake.
+  visit const one = come(runtime);
+  unsigned answered = 0;
+  for (unsigned i = 0; i < 2 * limits::handshakes_per_second_max; ++i) {
+    if (sessions.greet(one.hello, at)) ++answered;
+  }
+  BOOST_TEST(answered == limits::handshakes_per_runtime_per_second_max);
+  BOOST_CHECK(shake(other).said.told == verdict::go_on);
+  at.boot_milliseconds += 1000;
+  BOOST_TEST(sessions.greet(one.hello, at).has_value());
+}
+
 BOOST_AUTO_TEST_CASE(a_pace_is_kept_however_long_it_was_quiet) {
   paced pace(10);
   unsigned taken = 0;

@@ -4,6 +4,7 @@
 #include <poll.h>
 
 #include <boost/test/unit_test.hpp>
+#include <deque>
 
 #include "core/limits.hpp"
 
@@ -61,6 +62,24 @@ BOOST_AUTO_TEST_CASE(no_more_are_handed_over_than_were_invited) {
   BOOST_TEST(b.request.reply == "one two");
 }
 
+BOOST_AUTO_TEST_CASE(one_address_does_not_take_the_places_of_others) {
+  relay passes;
+  std::deque<counted> flood;
+  for (std::size_t i = 0; i < core::limits::remote_requests_per_address_max; ++i) {
+    BOOST_REQUIRE(passes.submit(flood.emplace_back("x").request));
+  }
+  BOOST_TEST(!passes.submit(flood.emplace_back("x").request));
+  counted other("y");
+  other.request.address_hash = 7;
+  BOOST_TEST(passes.submit(other.request));
+  // What is handed over waits no more.
+  passes.invite(1);
+  BOOST_TEST(passes.take().size() == 1u);
+  BOOST_TEST(passes.submit(flood.emplace_back("x").request));
+  BOOST_TEST(!passes.submit(flood.emplace_back("x").request));
+  passes.close();
+}
+
 BOOST_AUTO_TEST_CASE(the_end_is_told_to_all_once) {
   relay passes;
   counted under_way("a");
@@ -85,6 +104,7 @@ BOOST_AUTO_TEST_CASE(only_so_many_wait) {
   std::vector<std::unique_ptr<counted>> all;
   for (std::size_t i = 0; i <= core::limits::remote_requests_max; ++i) {
     all.push_back(std::make_unique<counted>("x"));
+    all.back()->request.address_hash = i;
     BOOST_TEST(passes.submit(all.back()->request) == (i < core::limits::remote_requests_max));
   }
   passes.close();

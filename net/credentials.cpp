@@ -25,6 +25,7 @@ namespace {
 constexpr std::size_t sessions_max = 256;
 constexpr std::chrono::seconds sending_seconds_max{10};
 constexpr std::chrono::seconds drain_seconds_max{5};
+constexpr std::string_view refused_stranger = "the peer is not root";
 
 // What is sent, or why nothing is.
 struct credential_reply {
@@ -102,12 +103,15 @@ credentials::credentials(asio::io_context& context, int descriptor, delivery_par
     : context_(context),
       acceptor_(context, asio::local::stream_protocol(), descriptor),
       parts_(parts),
-      last_ended_(context) {
+      last_ended_(context),
+      strangers_(context, parts.log, core::severity::warn, "credential",
+                 {"refused", refused_stranger}) {
   acceptor_.non_blocking(true);
 }
 
 void credentials::stop() {
   stopping_ = true;
+  strangers_.stop();
   error_code ignored;
   acceptor_.close(ignored);
 }
@@ -135,9 +139,11 @@ asio::awaitable<void> credentials::run() {
     // Any process can bind the address that systemd binds.
     auto const peer = find_peer(accepted.native_handle(), false);
     if (!peer || peer->uid != 0) {
-      parts_.log.write(core::severity::warn, "credential",
-                       {{"uid", peer ? static_cast<std::int64_t>(peer->uid) : -1},
-                        {"refused", "the peer is not root"}});
+      std::int64_t const uid = peer ? static_cast<std::int64_t>(peer->uid) : -1;
+      if (strangers_.note(uid)) {
+        parts_.log.write(core::severity::warn, "credential",
+                         {{"uid", uid}, {"refused", refused_stranger}});
+      }
       continue;
     }
     ++sessions_;

@@ -15,6 +15,7 @@
 #include <cstddef>
 
 #include "net/delivery.hpp"
+#include "net/stranger_log.hpp"
 
 namespace tacit::net {
 
@@ -39,6 +40,7 @@ class credentials {
   delivery_parts parts_;
   std::size_t sessions_ = 0;
   boost::asio::steady_timer last_ended_;
+  stranger_log strangers_;
   bool stopping_ = false;
 };
 

@@ -219,12 +219,14 @@ delivery::delivery(asio::io_context& context, int descriptor, delivery_parts con
       parts_(parts),
       enrolled_(enrolled),
       own_public_(core::public_half(parts.keys.towards_runtimes)),
-      last_ended_(context) {
+      last_ended_(context),
+      strangers_(context, parts.log, core::severity::info, "delivery", {"status", 403}) {
   acceptor_.non_blocking(true);
 }
 
 void delivery::stop() {
   stopping_ = true;
+  strangers_.stop();
   error_code ignored;
   acceptor_.close(ignored);
 }
@@ -360,7 +362,7 @@ asio::awaitable<void> delivery::refuse_stranger(stream& accepted, core::delivery
   session_deadline const deadline(context_, accepted, stranger_seconds_max);
   std::string const request_id = make_request_id(nullptr);
   delivery_reply const reply = refuse(errc::forbidden, request_id);
-  log_answer(peer, nullptr, reply.status, request_id);
+  if (strangers_.note(peer.uid)) log_answer(peer, nullptr, reply.status, request_id);
   bool const told = co_await send(accepted, reply);
   if (told) co_await linger(accepted);
 }

@@ -25,6 +25,7 @@
 #include "net/delivery_places.hpp"
 #include "net/enrolments.hpp"
 #include "net/framing.hpp"
+#include "net/stranger_log.hpp"
 
 namespace tacit::net {
 
@@ -71,6 +72,7 @@ class delivery {
   delivery_places places_;
   std::size_t sessions_ = 0;
   boost::asio::steady_timer last_ended_;
+  stranger_log strangers_;
   bool stopping_ = false;
 };
 

@@ -41,7 +41,15 @@ service::service(service_parts const& parts, core::completion_port& home)
   body_.reserve(4096);  // growing would leave pieces of labels and new API keys behind
 }
 
-void service::grow_old() noexcept { sealer_.forget_if_old(boot_milliseconds()); }
+void service::grow_old() {
+  sealer_.forget_if_old(boot_milliseconds());
+  for (auto const& one : failures_.due(static_cast<std::uint64_t>(boot_milliseconds()))) {
+    parts_.log.write(core::severity::info, "request",
+                     {{"route", route_pattern(endpoint::runtime)},
+                      {"status", one.subject},
+                      {"count", static_cast<std::int64_t>(one.count)}});
+  }
+}
 
 std::string_view service::make_request_id() {
   constexpr std::string_view alphabet = "0123456789abcdefghijklmnopqrstuv";
@@ -73,6 +81,9 @@ std::string_view service::date_now(core::timestamp now) {
 
 void service::log_answer(request_record const& record, unsigned status) {
   if (!parts_.log.wants(core::severity::info)) return;
+  // Anybody can fail there, with no API key to be limited by.
+  bool const is_paced = status >= 400 && record.route == route_pattern(endpoint::runtime);
+  if (is_paced && !failures_.note(status, static_cast<std::uint64_t>(boot_milliseconds()))) return;
   std::string_view const key_id = record.api_key ? record.api_key->id.text() : "";
   parts_.log.write(core::severity::info, "request",
                    {{"method", verb_text(record.verb)},

@@ -16,6 +16,7 @@
 
 #include "core/access.hpp"
 #include "core/crypto.hpp"
+#include "core/line_pace.hpp"
 #include "core/log.hpp"
 #include "core/rate_limiter.hpp"
 #include "core/sealing.hpp"
@@ -114,8 +115,8 @@ class service {
   // The answer to bytes that are no request that we take; the connection ends after it.
   void refuse_bytes(core::errc why, std::string_view bytes, std::string& out);
 
-  // Now and then, when idle: forgets the intake key when it is old.
-  void grow_old() noexcept;
+  // Every second: forgets the intake key when it is old, says what the log was spared.
+  void grow_old();
 
   [[nodiscard]] core::store& store() noexcept { return parts_.store; }
   [[nodiscard]] relay& to_keeper() noexcept { return parts_.to_keeper; }
@@ -166,7 +167,8 @@ class service {
   std::string date_;
   std::int64_t date_second_ = -1;
   project_cache projects_;
-  std::string request_id_;  // the last one made
+  std::string request_id_;    // the last one made
+  core::line_pace failures_;  // of POST /api/v1/runtime, by status
 };
 
 }  // namespace tacit::net

@@ -594,6 +594,35 @@ def test_a_client_authority_may_be_replaced(mutual, pki):
     assert first_answer(mutual, pki.client(pki.server)) == 200
 
 
+def has_heard_the_hangup(pid):
+    with open("/proc/%d/status" % pid) as status:
+        pending = [int(line.split()[1], 16) for line in status
+                   if line.startswith(("SigPnd:", "ShdPnd:"))]
+    return len(pending) == 2 and not any(mask >> (signal.SIGHUP - 1) & 1 for mask in pending)
+
+
+def test_sighup_during_the_drain_changes_nothing(pki):
+    """What was begun is answered with the pair that it began with, and the end is as asked for."""
+    with tls_server(pki) as server:
+        with over_tcp(server) as unfinished, over_tcp(server) as idle:
+            unfinished.send(LIVEZ[:-10])
+            for _ in range(8):  # others were served: ours was read
+                assert subject_of(server) == "server"
+            server.process.send_signal(signal.SIGTERM)
+            assert idle.raw.recv(1) == b""  # the drain has begun
+            put_files(server, pki.issue("renewed"))
+            server.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: has_heard_the_hangup(server.pid))
+            with pytest.raises(OSError):
+                subject_of(server)
+            unfinished.send(LIVEZ[-10:])
+            assert unfinished.answer().status == 200
+        assert server.process.wait(60) == 0
+        assert ANEW not in server.log() and STAYS not in server.log()
+        server.start()
+        assert subject_of(server) == "renewed"
+
+
 def test_sighup_without_tls_changes_nothing():
     with Server() as server:
         said = read_anew(server, "nothing to read anew")

@@ -7,11 +7,17 @@ import json
 import os
 import platform
 import re
+import subprocess
+import sys
 import time
 
 import pytest
 
 import machine as machines
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "e2e"))
+from pki import Authority  # noqa: E402  pylint: disable=wrong-import-position
 
 TACIT = os.environ.get("TACIT_BIN", "build/release/tacit")
 VALUE = "canary-value \"quoted\" $HOME ${HOME} %h `id` \\ 'x'\t# tail "
@@ -413,3 +419,66 @@ def test_a_process_beside_all_units_is_refused(machine):
 def test_the_log_has_no_value_and_no_name_of_a_secret(machine):
     log = json.dumps(machine.log())
     assert "canary" not in log and "DATABASE_URL" not in log and "K" * 64 not in log
+
+
+# --- systemctl reload ---
+
+OVER_TLS = """
+[Service]
+ExecStart=
+ExecStart=/usr/bin/tacit serve
+StateDirectory=
+StateDirectory=tacit-tls
+RuntimeDirectory=
+RuntimeDirectory=tacit-tls
+Environment=TACIT_LISTEN=127.0.0.1:9443
+Environment=TACIT_TLS_CERTIFICATE=/etc/tacit-tls/cert.pem TACIT_TLS_KEY=/etc/tacit-tls/key.pem
+"""
+
+
+def subject(machine):
+    """Whose certificate the server shows."""
+    done = subprocess.run(
+        ["nsenter", "--target", str(machine.leader), "--net", "--", "openssl", "s_client",
+         "-connect", "127.0.0.1:9443"], stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+    found = re.search(rb"subject=.*CN *= *([a-z-]+)", done.stdout)
+    return found.group(1).decode() if found else None
+
+
+def test_a_reload_serves_the_new_pair_and_refuses_a_bad_one(machine, tmp_path):
+    """With the unit file that is shipped."""
+    authority = Authority(str(tmp_path))
+
+    def put(certificate, key):
+        machine.write("/etc/tacit-tls/cert.pem", certificate)
+        machine.write("/etc/tacit-tls/key.pem", key, "0600")
+        machine.run("chown", "tacit", "/etc/tacit-tls/key.pem")
+
+    def reload():
+        before = main_pid()
+        machine.run("systemctl", "reload", "tacit-tls")
+        assert main_pid() == before
+
+    def main_pid():
+        shown = machine.run("systemctl", "show", "tacit-tls", "--property=MainPID,ActiveState")
+        assert b"ActiveState=active" in shown.stdout
+        return re.search(rb"MainPID=([1-9]\d*)", shown.stdout).group(1)
+
+    with open(os.path.join(HERE, "..", "..", "conf", "tacit.service")) as unit:
+        machine.write("/etc/systemd/system/tacit-tls.service", unit.read())
+    machine.write("/etc/systemd/system/tacit-tls.service.d/test.conf", OVER_TLS)
+    put(*authority.issue("server").read())
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "start", "tacit-tls")
+    try:
+        assert subject(machine) == "server"
+        put(*authority.issue("renewed").read())
+        reload()
+        wait_until(lambda: subject(machine) == "renewed")
+        put(b"junk", b"junk")
+        reload()
+        journal = ("journalctl", "-u", "tacit-tls", "-o", "cat", "--no-pager")
+        wait_until(lambda: b"the certificate stays as it was" in machine.run(*journal).stdout)
+        assert subject(machine) == "renewed"
+    finally:
+        machine.run("systemctl", "stop", "tacit-tls")

@@ -1,5 +1,6 @@
 // The api process: faces the network, holds the database, cannot open a value. Its main thread
 // answers the keeper and waits for signals; it owns every other thread.
+#include <malloc.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -313,6 +314,7 @@ int serve(core::start_message const& start, std::vector<net::listening_socket> c
     }
   }
   threads.push_back(begin_thread([&] { listener.run(); }));
+  ::malloc_trim(0);  // what only the start needed is given back
   send_all(channel_descriptor, core::encode_message(core::ready_message{}));
 
   keeper_service to_keeper{channel_descriptor, store, receipt_intake(store), relay,

@@ -1,5 +1,6 @@
 // `tacit serve`: this process starts everything and becomes the keeper. The order of the steps is
 // part of the design (docs/architecture.md).
+#include <malloc.h>
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -282,6 +283,7 @@ int run_keeper(settings const& configured, api_child& api, keeper_sockets& socke
   remote.start();
   lock_report locked(log);
   locked.say_if_failed();
+  ::malloc_trim(0);  // what only the start needed is given back
   while (!api_gone && context.run_one() > 0) locked.say_if_failed();
   // Deliveries that wait for the api hear now that it is not there; give them a moment to say so.
   context.run_for(std::chrono::milliseconds(draining ? 500 : 50));

@@ -3,6 +3,8 @@
 
 #include <boost/test/unit_test.hpp>
 #include <deque>
+#include <semaphore>
+#include <thread>
 
 #include "tests/unit/kv/running_store.hpp"
 
@@ -81,6 +83,31 @@ BOOST_AUTO_TEST_CASE(a_waiting_taker_is_woken_by_a_push_and_by_closing) {
   taker.join();
   BOOST_TEST(first == 1u);
   BOOST_TEST(ended);
+}
+
+// The taker looks for the next one before it sleeps, and gives that up after a pause.
+BOOST_AUTO_TEST_CASE(changes_that_come_one_by_one_are_each_taken_alone_also_after_a_pause) {
+  commit_queue queue;
+  std::deque<one_change> changes(200);
+  std::counting_semaphore<> answered(0);
+  std::vector<core::change*> taken;
+  std::jthread taker([&] {
+    while (!queue.closed_and_empty()) {
+      for (core::change* const one : queue.take_all(1h)) {
+        taken.push_back(one);
+        answered.release();
+      }
+    }
+  });
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    if (i % 50 == 49) std::this_thread::sleep_for(2ms);  // longer than it looks
+    CHECK(queue.push(changes[i].asked).has_value());
+    answered.acquire();
+  }
+  queue.close();
+  taker.join();
+  BOOST_REQUIRE(taken.size() == changes.size());
+  for (std::size_t i = 0; i < taken.size(); ++i) BOOST_TEST((taken[i] == &changes[i].asked));
 }
 
 BOOST_AUTO_TEST_CASE(no_push_of_many_threads_is_lost) {

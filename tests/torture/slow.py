@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Slow and many clients beside a well-behaved one.
 
-  ./dev torture slow [ATTACK…] [--runs N] [--seconds N]
+  ./dev torture slow [ATTACK…] [--runs N] [--seconds N] [--own-core]
 
 For each attack, N times: tacit-bench asks 500 lists a second on 8 connections, alone and then
 beside the attack. Reported: the medians of its 99th percentile and their ratio, what the server
@@ -11,8 +11,10 @@ wrong or missing, more memory than MEMORY says, descriptors that do not come bac
 that is not served. A ratio above 2 is reported as such.
 
 Client and server run at a higher priority than the attack (as root), as if it came from another
-machine. The last rows are controls: a server that pauses, that has limits too generous, that is too
-small: each must be found wanting.
+machine. Still, all of them share the cores: with --own-core the server has one thread and the first
+core to itself, and the others share the rest, the measuring client before everybody else (as root).
+What is left is what the server makes a client wait. The last rows are controls: a server that
+pauses, that has limits too generous, that is too small: each must be found wanting.
 """
 import argparse
 import contextlib
@@ -44,6 +46,7 @@ MEMORY = {"idle": 64 * MIB, "slow_body": 1000 * 72 * 1024 + 32 * MIB,
           "slow_read": 500 * 320 * 1024 + 32 * MIB, "pipelined_unread": 64 * 320 * 1024 + 32 * MIB}
 MEMORY_ELSE = 32 * MIB
 RATIO_MAX = 2.0
+SERVER_CORE = 0  # with --own-core
 
 
 def resident(pid):
@@ -68,6 +71,13 @@ def prefer(*pids):
                 return
 
 
+def pin(cores, *pids):
+    """All threads of these to those cores."""
+    for pid in pids:
+        for task in os.listdir("/proc/%d/task" % pid):
+            os.sched_setaffinity(int(task), cores)
+
+
 class Watch:
     """The most memory of a process for as long as it is watched."""
 
@@ -88,12 +98,13 @@ class Watch:
         self.thread.join()
 
 
-def well_behaved(server, seconds):
+def well_behaved(server, asked):
     """What tacit-bench says; a fault when any answer is wrong."""
-    command = [BENCH, "list", "--data", server.data, "--url", server.url, "--insecure",
+    first = ["chrt", "--fifo", "1"] if asked.own_core and os.geteuid() == 0 else []
+    command = first + [BENCH, "list", "--data", server.data, "--url", server.url, "--insecure",
                "--rate", "500", "--connections", "8", "--projects", "10", "--secrets", "10",
                "--warm-up", "0.5",
-               "--timeout", "10", "--duration", str(seconds), "--json", "-"]
+               "--timeout", "10", "--duration", str(asked.seconds), "--json", "-"]
     bench = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                              preexec_fn=lambda: os.nice(-10) if os.geteuid() == 0 else None)
     out, err = bench.communicate()
@@ -141,7 +152,7 @@ def is_served(server):
 def measured(server, asked):
     """(p99 in ns, cores used, what was wrong)"""
     cpu, began = cpu_seconds(server.api_pid()), time.monotonic()
-    told, wrong = well_behaved(server, asked.seconds)
+    told, wrong = well_behaved(server, asked)
     cores = (cpu_seconds(server.api_pid()) - cpu) / (time.monotonic() - began)
     return (told["latency_ns"]["p99"] if told else 0), cores, wrong
 
@@ -200,10 +211,11 @@ def started(limits=(), **settings):
 
 
 @contextlib.contextmanager
-def server_of(name):
+def server_of(name, own_core=False):
     """One that speaks TLS for what begins with tls_."""
+    settings = {"threads": 1} if own_core else {}
     if not name.startswith("tls_"):
-        server = started()
+        server = started(**settings)
         try:
             yield server
         finally:
@@ -211,7 +223,7 @@ def server_of(name):
         return
     with tempfile.TemporaryDirectory(prefix="tacit-tls-") as folder:
         pki = Authority(folder)
-        with tls_server(pki, pki.issue("server")) as server:
+        with tls_server(pki, pki.issue("server"), **settings) as server:
             server.key = server.make_key()
             prefer(server.pid, server.api_pid())
             yield server
@@ -325,7 +337,7 @@ def control_pauses(asked):
     """A server that stops for 100 ms, twice a second: the 99th percentile must tell."""
     server = started()
     try:
-        told, _ = well_behaved(server, asked.seconds)
+        told, _ = well_behaved(server, asked)
         over = threading.Event()
 
         def pause():
@@ -336,7 +348,7 @@ def control_pauses(asked):
 
         thread = threading.Thread(target=pause)
         thread.start()
-        paused, _ = well_behaved(server, asked.seconds)
+        paused, _ = well_behaved(server, asked)
         over.set()
         thread.join()
         ratio = paused["latency_ns"]["p99"] / told["latency_ns"]["p99"]
@@ -352,7 +364,7 @@ def control_patience(asked):
     server = started(limits_head_seconds=3600, limits_connections=500)
     try:
         attack = Attack("slow_header", server, 20, server.key)
-        _, wrong = well_behaved(server, asked.seconds)
+        _, wrong = well_behaved(server, asked)
         attack.end()
     finally:
         server.__exit__()
@@ -392,6 +404,7 @@ def main():
     parser.add_argument("attacks", nargs="*", metavar="ATTACK", help=", ".join(every))
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--own-core", action="store_true")
     asked = parser.parse_args()
     for name in asked.attacks:
         if name not in every:
@@ -405,7 +418,10 @@ def main():
                   [name for name in crowd if name.startswith("tls_")]):
         if not group:
             continue
-        with server_of(group[0]) as server:
+        with server_of(group[0], asked.own_core) as server:
+            if asked.own_core:
+                pin({SERVER_CORE}, server.pid, server.api_pid())
+                pin(os.sched_getaffinity(0) - {SERVER_CORE}, os.getpid())  # and who is begun
             for name in group:
                 faults += ["%s: %s" % (name, one) for one in one_attack(name, server, asked)[0]]
     for name in names:

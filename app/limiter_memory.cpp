@@ -54,9 +54,11 @@ std::string segment_name(core::instance_tag const& instance) {
 }
 
 [[noreturn]] void fail(std::string const& name, std::string const& what, int error) {
-  std::string advice = "user " + std::to_string(::geteuid()) + " must be able to write to /dev/shm";
-  if (error == ENOSPC) advice = "make room in /dev/shm, some 100 KB";
-  refuse(name, "cannot be " + what + " (" + std::strerror(error) + ")", advice);
+  std::string const why = "cannot be " + what + " (" + std::strerror(error) + ")";
+  if (error == ENOSPC) refuse(name, why, "make room in /dev/shm, some 100 KB");
+  struct stat about{};
+  if (::lstat(("/dev/shm" + name).c_str(), &about) == 0) refuse(name, why);
+  refuse(name, why, "user " + std::to_string(::geteuid()) + " must be able to write to /dev/shm");
 }
 
 void check_is_ours(int segment, std::string const& name) {

@@ -61,15 +61,19 @@ result<commit_group::project_state*> commit_group::load_project(core::project_id
   }
   std::string row;
   auto& engine = context_.store.engine();
-  auto status = engine.Get({}, context_.store.in(family::counters), as_slice(id.text()), &row);
-  if (!status.ok() && !status.IsNotFound()) return translate(status);
-  if (status.ok()) {
+  std::string named;
+  auto const counted =
+      engine.Get({}, context_.store.in(family::counters), as_slice(id.text()), &row);
+  if (!counted.ok() && !counted.IsNotFound()) return translate(counted);
+  auto const found =
+      engine.Get({}, context_.store.in(family::projects), as_slice(id.text()), &named);
+  if (!found.ok() && !found.IsNotFound()) return translate(found);
+  if (counted.ok() != found.ok()) return errc::corrupt;  // half of it is there
+  if (counted.ok()) {
     auto const counters = core::decode_counters(context_.keys, {family::counters, id.text()}, row);
     if (!counters) return counters.error();
     state.counters = *counters;
-    status = engine.Get({}, context_.store.in(family::projects), as_slice(id.text()), &row);
-    if (!status.ok()) return translate(status);
-    auto const project = core::decode_project(context_.keys, {family::projects, id.text()}, row);
+    auto const project = core::decode_project(context_.keys, {family::projects, id.text()}, named);
     if (!project) return project.error();
     state.secret_limit =
         project->secret_limit == 0 ? context_.secrets_per_project : project->secret_limit;

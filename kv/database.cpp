@@ -35,7 +35,13 @@ class engine_events final : public rocksdb::EventListener {
     *by_itself = false;
   }
 
+  void OnFlushCompleted(rocksdb::DB*, rocksdb::FlushJobInfo const&) override { list_grew = true; }
+  void OnCompactionCompleted(rocksdb::DB*, rocksdb::CompactionJobInfo const&) override {
+    list_grew = true;
+  }
+
   std::atomic<bool> met_full_disk = false;
+  std::atomic<bool> list_grew = false;
 };
 
 namespace {
@@ -144,10 +150,16 @@ bool kv_files_exist(std::string const& folder) {
   return ::stat((folder + "/CURRENT").c_str(), &about) == 0 || errno == EACCES;
 }
 
-void set_mark(std::string const& folder, store_mark const& mark) {
-  auto const written = write_store_mark(folder, mark);
-  if (written) return;
-  if (written.error() == core::errc::storage_full) {
+// A list that was cut between two of its records opens as an older store, and this is all that
+// tells.
+void check_floor(std::string const& folder, list_of_files const& floor) {
+  auto const now = find_list_of_files(folder);
+  if (now && *now >= floor) return;
+  fail(folder, rocksdb::Status::Corruption("its list of files is an older one than it had"));
+}
+
+[[noreturn]] void fail_to_mark(std::string const& folder, core::errc why) {
+  if (why == core::errc::storage_full) {
     throw no_room_to_open("cannot write the file STORE in " + folder +
                           ": the disk is full; make room");
   }
@@ -260,9 +272,11 @@ std::unique_ptr<database> database::open(store_place const& place) {
     if (known->format != store_format) fail_other_format(folder, known->format);
     if (known->check != check) fail_wrong_key(folder);
     made = known->made;
+    if (made) check_floor(folder, known->floor);
   } else if (!made) {
     ::mkdir(folder.c_str(), 0700);  // when it is missing; what is wrong with it shows next
-    set_mark(folder, {store_format, check, false});
+    auto const marked = write_store_mark(folder, {store_format, check, false, {}});
+    if (!marked) fail_to_mark(folder, marked.error());
   }
   if (made) {
     // Opening for real removes files that RocksDB does not know: with a damaged list of files, all
@@ -275,14 +289,36 @@ std::unique_ptr<database> database::open(store_place const& place) {
   opened->open_engine(open_mode::use);
   if (!made) opened->write_first_rows(check);
   opened->check_rows(check);
-  if (!made || !*mark) set_mark(folder, {store_format, check, true});
+  auto const marked = opened->mark_as_made();
+  if (!marked && (!made || marked.error() != core::errc::storage_full)) {
+    fail_to_mark(folder, marked.error());
+  }
+  opened->events_->list_grew = !marked;  // its floor stays where it was until there is room
   return opened;
+}
+
+core::result<void> database::mark_as_made() {
+  std::vector<std::string> files;
+  std::uint64_t bytes = 0;  // as far as it is on disk
+  auto const asked = engine_->GetLiveFiles(files, &bytes, false);
+  if (!asked.ok()) return core::errc::unavailable;
+  list_of_files floor{0, bytes};
+  for (std::string const& name : files) {
+    if (auto const number = list_number(std::string_view(name).substr(1))) floor.number = *number;
+  }
+  return write_store_mark(place_.folder, {store_format, place_.check, true, floor});
+}
+
+void database::raise_floor() {
+  if (!events_->list_grew.exchange(false)) return;
+  if (!mark_as_made()) events_->list_grew = true;
 }
 
 void database::flush() noexcept {
   std::vector<rocksdb::ColumnFamilyHandle*> const all(families_.begin(), families_.end());
   // A flush that fails loses nothing: the log has it all and is replayed at the next start.
   engine_->Flush(rocksdb::FlushOptions(), all).PermitUncheckedError();
+  raise_floor();
 }
 
 }  // namespace tacit::kv

@@ -67,6 +67,11 @@ class database {
   // will not: only opening it again helps, when there is room. From any thread.
   [[nodiscard]] bool met_full_disk() const noexcept;
 
+  // Notes in the mark how far the list of files has come, when it has since the last time: a cut
+  // that falls behind it is refused from then on. What cannot be written is left for the next time.
+  // For one thread, the one that has writes.
+  void raise_floor();
+
   // Writes everything that is in memory to table files, so that the next start replays nothing.
   void flush() noexcept;
 
@@ -74,6 +79,7 @@ class database {
   explicit database(store_place place);
   enum class open_mode { look, use };  // look: changes nothing, also not the files
   void open_engine(open_mode mode);
+  [[nodiscard]] core::result<void> mark_as_made();
   void write_first_rows(core::key_check const& check);
   void check_rows(core::key_check const& check) const;
 

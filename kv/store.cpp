@@ -40,6 +40,31 @@ class store::snapshot {
     return row;
   }
 
+  // Whether any row has a key with the prefix.
+  result<bool> any(family in, std::string_view prefix) const {
+    bool found = false;
+    auto const scanned = scan(in, prefix, [&](std::string_view, std::string_view) -> result<void> {
+      found = true;
+      return errc::conflict;  // enough
+    });
+    if (!scanned && !found) return scanned.error();
+    return found;
+  }
+
+  // Why there are no counters: errc::not_found when there is nothing else of the project either,
+  // errc::corrupt when there is.
+  errc why_not_there(core::project_id const& id) const {
+    auto const project = get(family::projects, id.text());
+    if (project) return errc::corrupt;
+    if (project.error() != errc::not_found) return project.error();
+    for (family const rows : {family::secrets, family::values}) {
+      auto const left = any(rows, core::secrets_prefix_of(id));
+      if (!left) return left.error();
+      if (*left) return errc::corrupt;
+    }
+    return errc::not_found;
+  }
+
   // Calls `visit(key, row)` for each row whose key has the prefix, in order, until it returns an
   // error.
   template <typename Visit>
@@ -63,7 +88,7 @@ class store::snapshot {
 
   result<core::counter_row> counters(core::row_keys const& keys, core::project_id const& id) const {
     auto const row = get(family::counters, id.text());
-    if (!row) return row.error();
+    if (!row) return row.error() == errc::not_found ? why_not_there(id) : row.error();
     return core::decode_counters(keys, {family::counters, id.text()}, *row);
   }
 
@@ -109,14 +134,12 @@ std::shared_ptr<core::api_key_directory const> store::read_api_keys() const {
 }
 
 result<core::project_state> store::find_project(core::project_id const& id) const {
-  std::shared_lock const lock(database_mutex_);
-  if (database_ == nullptr) return errc::unavailable;
-  std::string row;
-  auto const status =
-      database_->engine().Get({}, database_->in(family::counters), as_slice(id.text()), &row);
-  if (status.IsNotFound()) return core::project_state::absent;
-  if (!status.ok()) return translate(status);
-  return core::project_state::present;
+  snapshot const now(*this);
+  auto const row = now.get(family::counters, id.text());
+  if (row) return core::project_state::present;
+  errc const why = row.error() == errc::not_found ? now.why_not_there(id) : row.error();
+  if (why != errc::not_found) return why;
+  return core::project_state::absent;
 }
 
 result<core::secret_list> store::list_secrets(core::read_permit const& permit) const {
@@ -159,12 +182,12 @@ result<core::project_entry> store::describe_project(core::project_id const& id,
 result<core::project_entry> store::show_project(core::read_permit const& permit) const {
   core::project_id const& id = permit.project();
   snapshot const now(*this);
-  auto const row = now.get(family::projects, id.text());
-  if (!row) return row.error();
-  auto entry = describe_project(id, *row);
-  if (!entry) return entry.error();
   auto const counters = now.counters(parts_.keys, id);
   if (!counters) return counters.error();
+  auto const row = now.get(family::projects, id.text());
+  if (!row) return row.error() == errc::not_found ? errc::corrupt : row.error();
+  auto entry = describe_project(id, *row);
+  if (!entry) return entry.error();
   entry->secret_count = counters->secrets;
   entry->updated = counters->updated;
   return entry;
@@ -190,11 +213,24 @@ result<std::vector<core::project_entry>> store::list_projects(
   if (permit.scope() == nullptr) {
     auto const read = now.scan(family::projects, "", add);
     if (!read) return read.error();
+    std::size_t counted = 0;
+    auto const count = [&](std::string_view, std::string_view) -> result<void> {
+      ++counted;
+      return {};
+    };
+    auto const scanned = now.scan(family::counters, "", count);
+    if (!scanned) return scanned.error();
+    if (counted != entries.size()) return errc::corrupt;  // one has counters alone
     return entries;
   }
   for (core::project_id const& id : permit.scope()->projects) {
     auto const row = now.get(family::projects, id.text());
-    if (!row && row.error() == errc::not_found) continue;
+    if (!row && row.error() == errc::not_found) {
+      auto const counters = now.get(family::counters, id.text());
+      if (counters) return errc::corrupt;
+      if (counters.error() == errc::not_found) continue;
+      return counters.error();
+    }
     if (!row) return row.error();
     auto const added = add(id.text(), *row);
     if (!added) return added.error();

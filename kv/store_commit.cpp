@@ -56,6 +56,7 @@ bool store::run_commits() {
     }
     write_receipts();
     write_epoch_mark();
+    if (database_ != nullptr) database_->raise_floor();
     auto const now = std::chrono::steady_clock::now();
     if (now - last_uses_written >= wait_at_most) {
       write_last_uses();

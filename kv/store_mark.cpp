@@ -1,10 +1,14 @@
-// The file STORE:  magic(8) "tacitst\n"  format(4, little-endian)  check(16)  made(1: 0 or 1)
+// The file STORE, numbers little-endian:
+//   magic(8) "tacitst\n"  format(4)  check(16)  made(1: 0 or 1)  list number(8)  list bytes(8)
+// The last two may both be missing.
 #include "kv/store_mark.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 
 #include "core/wire.hpp"
 
@@ -50,8 +54,35 @@ result<std::optional<store_mark>> read_store_mark(std::string const& folder) {
   from.bytes(std::span(mark.check));
   auto const made = from.number<std::uint8_t>();
   mark.made = made == 1;
+  if (!from.done()) {
+    mark.floor.number = from.number<std::uint64_t>();
+    mark.floor.bytes = from.number<std::uint64_t>();
+  }
   if (!is_ours || !from.done() || made > 1 || mark.format == 0) return errc::corrupt;
   return std::optional(mark);
+}
+
+std::optional<std::uint64_t> list_number(std::string_view name) {
+  constexpr std::string_view prefix = "MANIFEST-";
+  if (!name.starts_with(prefix)) return std::nullopt;
+  name.remove_prefix(prefix.size());
+  std::uint64_t number = 0;
+  auto const read = std::from_chars(name.data(), name.data() + name.size(), number);
+  if (read.ec != std::errc() || read.ptr != name.data() + name.size()) return std::nullopt;
+  return number;
+}
+
+result<list_of_files> find_list_of_files(std::string const& folder) {
+  open_file const current(folder + "/CURRENT", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (current.number() < 0) return errc::corrupt;
+  std::string name(64, '\0');
+  auto const got = ::read(current.number(), name.data(), name.size());
+  if (got < 1) return errc::corrupt;
+  name.resize(static_cast<std::size_t>(got) - 1);  // it ends with a newline
+  auto const number = list_number(name);
+  struct stat about{};
+  if (!number || ::stat((folder + "/" + name).c_str(), &about) != 0) return errc::corrupt;
+  return list_of_files{*number, static_cast<std::uint64_t>(about.st_size)};
 }
 
 result<void> write_store_mark(std::string const& folder, store_mark const& mark) {
@@ -60,6 +91,8 @@ result<void> write_store_mark(std::string const& folder, store_mark const& mark)
   to.number(mark.format);
   to.bytes(mark.check);
   to.number(static_cast<std::uint8_t>(mark.made ? 1 : 0));
+  to.number(mark.floor.number);
+  to.number(mark.floor.bytes);
   std::string const unfinished = folder + "/STORE.new";
   {
     open_file const file(unfinished, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW);

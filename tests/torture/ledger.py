@@ -67,11 +67,12 @@ class Ledger:
                 wrong.append("%s: there is %s, may be %s" % (project, project in there, possible))
             if project in there:
                 wrong += self.faults_of(server, project, there[project])
-            elif server.deliver(project).status != 404:
+            elif server.deliver(project).status == 200:
                 wrong.append("%s is gone, and delivered" % project)
         return wrong
 
-    def faults_of(self, server, project, shown):
+    def faults_of(self, server, project, shown=None):
+        """Of one project; `shown` is its entry in the list of projects."""
         listed = server.owner("GET", "/projects/%s/secrets" % project)
         delivered = server.deliver(project)
         if listed.status != 200 or delivered.status != 200:
@@ -79,9 +80,9 @@ class Ledger:
         wrong = []
         rows = {one["key"]: one["lastFour"] for one in listed.data()["secrets"]}
         values = delivered.data()["env"]
-        if shown["secretCount"] != len(rows):
+        if shown and shown["secretCount"] != len(rows):
             wrong.append("%s: counts %d, lists %d" % (project, shown["secretCount"], len(rows)))
-        if len(rows) > shown["secretLimit"]:
+        if shown and len(rows) > shown["secretLimit"]:
             wrong.append("%s: %d secrets over the cap" % (project, len(rows)))
         if set(values) != set(rows):
             wrong.append("%s: delivers %s, lists %s" % (project, sorted(values), sorted(rows)))

@@ -6,6 +6,7 @@
 #include <deque>
 #include <fstream>
 
+#include "kv/store_mark.hpp"
 #include "tests/unit/kv/running_store.hpp"
 
 namespace tacit::kv {
@@ -212,6 +213,83 @@ BOOST_AUTO_TEST_CASE(after_a_write_that_fails_nothing_more_is_taken_and_all_is_a
   core::change late(test::upsert("bot", "LATE", 9), port);
   BOOST_TEST(test::is(store->submit(late), errc::unavailable));
   BOOST_TEST(test::names(*store.list("bot")).starts_with("A,B,C,"));  // reads go on
+}
+
+BOOST_AUTO_TEST_CASE(a_list_of_files_that_is_shorter_than_it_was_is_refused_wherever_it_ends) {
+  fs::path manifest;
+  for (auto const& entry : fs::directory_iterator(folder.store())) {
+    if (entry.path().filename().string().starts_with("MANIFEST")) manifest = entry.path();
+  }
+  std::string const good = folder.path() + "/good";
+  fs::copy(folder.store(), good, fs::copy_options::recursive);
+  auto const size = fs::file_size(manifest);
+  BOOST_REQUIRE(size > 300u);
+  for (std::uintmax_t bytes = 0; bytes < size; ++bytes) {
+    fs::resize_file(manifest, bytes);
+    BOOST_CHECK_THROW(open_database(), open_failure);
+  }
+  fs::remove_all(folder.store());
+  fs::copy(good, folder.store(), fs::copy_options::recursive);
+  running_store store(*this);
+  BOOST_TEST(test::names(*store.list("bot")) == "A,B,C,");
+}
+
+BOOST_AUTO_TEST_CASE(the_mark_follows_the_list_while_the_store_is_open) {
+  running_store store(*this);
+  auto const at_start = (*read_store_mark(folder.store()))->floor;
+  auto const floor = [&] { return (*read_store_mark(folder.store()))->floor; };
+  while (floor() == at_start) {  // until enough was written for a table
+    static_cast<void>(
+        store.must<core::secret_entry>(test::upsert("bot", "A", 1, std::string(16'000, 'A'))));
+  }
+  BOOST_CHECK(floor() > at_start);
+  BOOST_CHECK(*find_list_of_files(folder.store()) >= floor());
+}
+
+BOOST_AUTO_TEST_CASE(a_list_of_files_of_an_earlier_start_is_refused) {
+  auto const before = *find_list_of_files(folder.store());
+  std::string const earlier = folder.store() + "/MANIFEST-" +
+                              std::string(6 - std::to_string(before.number).size(), '0') +
+                              std::to_string(before.number);
+  std::string const kept = folder.path() + "/kept";
+  fs::copy(earlier, kept);
+  {
+    running_store store(*this);
+    static_cast<void>(store.must<core::secret_entry>(test::upsert("bot", "D", 1)));
+  }
+  fs::copy(kept, earlier);
+  std::ofstream(folder.store() + "/CURRENT") << fs::path(earlier).filename().string() << "\n";
+  BOOST_CHECK_THROW(open_database(), open_failure);
+}
+
+// Of a project the one row or the other is gone: never an absent project, never an empty list.
+BOOST_AUTO_TEST_CASE(half_a_project_is_corrupt_wherever_it_is_asked_for) {
+  for (family const gone : {family::counters, family::projects}) {
+    std::string const row = get(gone, "bot");
+    erase(gone, "bot");
+    {
+      running_store store(*this);
+      bool const counted = gone == family::projects;
+      BOOST_TEST(store->find_project(test::project("bot")).has_value() == counted);
+      BOOST_TEST(store.list("bot").has_value() == counted);
+      if (!counted) {
+        BOOST_TEST(test::is(store->find_project(test::project("bot")), errc::corrupt));
+        BOOST_TEST(test::is(store.list("bot"), errc::corrupt));
+        BOOST_TEST(test::is(store->sealed_values(test::project("bot")), errc::corrupt));
+      }
+      BOOST_TEST(test::is(store.show("bot"), errc::corrupt));
+      BOOST_TEST(test::is(store.ask(test::create("bot")), errc::corrupt));
+      BOOST_TEST(test::is(store.ask(test::upsert("bot", "A", 1)), errc::corrupt));
+      BOOST_TEST(test::is(store.ask(test::erase("bot")), errc::corrupt));
+      BOOST_TEST(test::is(store->list_projects(*core::permit_list(core::test::open_gate().owner())),
+                          errc::corrupt));
+    }
+    put(gone, "bot", row);
+  }
+  erase(family::counters, "bot");
+  erase(family::projects, "bot");
+  running_store store(*this);
+  BOOST_TEST(test::is(store.list("bot"), errc::corrupt));  // its secrets are left
 }
 
 BOOST_AUTO_TEST_CASE(a_damaged_or_cut_list_of_files_never_opens_as_another_store) {

@@ -118,13 +118,13 @@ BOOST_AUTO_TEST_CASE(an_older_format_is_refused_by_its_number) {
 
 BOOST_AUTO_TEST_CASE(an_older_format_in_the_mark_is_refused_by_its_number) {
   static_cast<void>(open_database());
-  BOOST_REQUIRE(write_store_mark(folder.store(), {1, share.check, true}).has_value());
+  BOOST_REQUIRE(write_store_mark(folder.store(), {1, share.check, true, {}}).has_value());
   BOOST_TEST(says(refusal(folder.store(), share.check), "format 1"));
 }
 
 BOOST_AUTO_TEST_CASE(a_newer_format_in_the_mark_is_told_before_a_wrong_key) {
   static_cast<void>(open_database());
-  BOOST_REQUIRE(write_store_mark(folder.store(), {7, share.check, true}).has_value());
+  BOOST_REQUIRE(write_store_mark(folder.store(), {7, share.check, true, {}}).has_value());
   BOOST_TEST(says(refusal(folder.store(), {}), "format 7"));
   BOOST_TEST(says(refusal(folder.store(), share.check), "format 7"));
 }
@@ -146,7 +146,7 @@ BOOST_AUTO_TEST_CASE(a_start_that_is_refused_changes_no_file) {
   };
   check_unchanged({});
   BOOST_REQUIRE(
-      write_store_mark(folder.store(), {store_format + 1, share.check, true}).has_value());
+      write_store_mark(folder.store(), {store_format + 1, share.check, true, {}}).has_value());
   check_unchanged(share.check);
   std::filesystem::resize_file(folder.store() + "/STORE", 5);
   check_unchanged(share.check);
@@ -161,7 +161,8 @@ BOOST_AUTO_TEST_CASE(a_store_that_was_made_is_never_made_again_from_nothing) {
 }
 
 BOOST_AUTO_TEST_CASE(a_first_start_that_was_cut_off_is_taken_up_again) {
-  BOOST_REQUIRE(write_store_mark(folder.store(), {store_format, share.check, false}).has_value());
+  BOOST_REQUIRE(
+      write_store_mark(folder.store(), {store_format, share.check, false, {}}).has_value());
   BOOST_TEST(says(refusal(folder.store(), {}), "root key"));
   BOOST_TEST(refusal(folder.store(), share.check) == "");
   BOOST_TEST((*read_store_mark(folder.store()))->made);
@@ -172,12 +173,14 @@ BOOST_AUTO_TEST_CASE(a_mark_is_read_as_it_was_written_and_no_cut_or_other_one_is
   std::string const path = folder.store() + "/STORE";
   BOOST_TEST(!read_store_mark(folder.store())->has_value());
   for (bool const made : {false, true}) {
-    BOOST_REQUIRE(write_store_mark(folder.store(), {3, share.check, made}).has_value());
+    list_of_files const floor{made ? 1'000'000'007u : 0u, 70'000};
+    BOOST_REQUIRE(write_store_mark(folder.store(), {3, share.check, made, floor}).has_value());
     auto const mark = read_store_mark(folder.store());
     BOOST_REQUIRE((mark && *mark));
     BOOST_TEST((*mark)->format == 3u);
     BOOST_CHECK((*mark)->check == share.check);
     BOOST_TEST((*mark)->made == made);
+    BOOST_CHECK((*mark)->floor == floor);
   }
   std::ifstream file(path, std::ios::binary);
   std::string const whole{std::istreambuf_iterator<char>(file), {}};
@@ -187,7 +190,8 @@ BOOST_AUTO_TEST_CASE(a_mark_is_read_as_it_was_written_and_no_cut_or_other_one_is
   };
   BOOST_TEST(!is_corrupt(whole));
   for (std::size_t bytes = 0; bytes < whole.size(); ++bytes) {
-    BOOST_TEST(is_corrupt(whole.substr(0, bytes)));
+    // Without a floor it is one of before there was any.
+    BOOST_TEST(is_corrupt(whole.substr(0, bytes)) == (bytes != whole.size() - 16));
   }
   BOOST_TEST(is_corrupt(whole + 'x'));
   BOOST_TEST(is_corrupt(whole + std::string(100, 'x')));
@@ -195,7 +199,7 @@ BOOST_AUTO_TEST_CASE(a_mark_is_read_as_it_was_written_and_no_cut_or_other_one_is
   other[0] = 'T';
   BOOST_TEST(is_corrupt(other));
   other = whole;
-  other.back() = 2;
+  other[other.size() - 17] = 2;
   BOOST_TEST(is_corrupt(other));
 }
 

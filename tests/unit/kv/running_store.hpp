@@ -26,7 +26,7 @@ using core::test::secret;
 class temp_folder {
  public:
   temp_folder() {
-    std::string pattern = "/tmp/tacit-kv-XXXXXX";
+    std::string pattern = std::filesystem::temp_directory_path() / "tacit-kv-XXXXXX";
     CHECK(mkdtemp(pattern.data()) != nullptr);
     path_ = pattern;
     std::filesystem::create_directory(store());

@@ -55,7 +55,8 @@ _tacit() {
   esac
 
   if ((COMP_CWORD == 1)); then
-    words='serve project key secret run env deliveries runtime check completion --help --version'
+    words='serve project key secret run env deliveries runtime check recover completion
+      --help --version'
   elif ((COMP_CWORD == 2)); then
     case $group in
       project) words='create list show delete --help' ;;
@@ -73,6 +74,7 @@ _tacit() {
       ;;
     'env '*) words="$delivery --format --key --help" ;;
     'check '*) words='--config --help' ;;
+    'recover '*) words='--drop --config --data --key-file --help' ;;
     'project create') words='--id --limit --json --data --help' ;;
     'key create') words='--project --admin --read-only --expires --json --data --help' ;;
     'secret set')

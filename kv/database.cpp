@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "core/wire.hpp"
+#include "kv/log_scan.hpp"
 #include "kv/store_mark.hpp"
 
 namespace tacit::kv {
@@ -119,7 +120,8 @@ rocksdb::ColumnFamilyOptions family_options(std::shared_ptr<rocksdb::Cache> cons
   }
   if (status.IsCorruption()) {
     throw open_failure("the store " + folder + " is damaged (" + told +
-                       "): nothing was changed; restore it from a copy");
+                       "): nothing was changed; restore it from a copy, or run tacit recover to "
+                       "see what is left of it");
   }
   if (told.find("Too many open files") != std::string::npos) {
     throw open_failure("cannot open the store " + folder +
@@ -156,6 +158,16 @@ void check_floor(std::string const& folder, list_of_files const& floor) {
   auto const now = find_list_of_files(folder);
   if (now && *now >= floor) return;
   fail(folder, rocksdb::Status::Corruption("its list of files is an older one than it had"));
+}
+
+// RocksDB takes a length that was changed for the end of the log, and zeros for nothing.
+void check_logs(std::string const& folder) {
+  auto const logs = scan_logs(folder, [](std::string_view) {});
+  if (!logs) fail(folder, rocksdb::Status::IOError("its logs cannot be read"));
+  scanned_log const* const damaged = find_damaged_log(*logs);
+  if (damaged == nullptr) return;
+  fail(folder,
+       rocksdb::Status::Corruption("changes lie behind what cannot be read in " + damaged->name));
 }
 
 [[noreturn]] void fail_to_mark(std::string const& folder, core::errc why) {
@@ -213,15 +225,19 @@ bool database::met_full_disk() const noexcept {
 
 void database::open_engine(open_mode mode) {
   auto const cache = rocksdb::NewLRUCache(block_cache_bytes, 4);
-  auto const options = engine_options(logger_, events_, env_.get());
+  auto options = engine_options(logger_, events_, env_.get());
+  if (mode == open_mode::rescue) {
+    options.paranoid_checks = false;
+    options.max_open_files = 64;  // with no bound all tables are opened first, and must be whole
+  }
   std::vector<char const*> names(family_names.begin(), family_names.end());
-  if (mode == open_mode::look) names = families_to_look_at(options, place_.folder);
+  if (mode != open_mode::use) names = families_to_look_at(options, place_.folder);
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
   for (char const* const name : names) descriptors.emplace_back(name, family_options(cache));
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* opened = nullptr;
   auto const status =
-      mode == open_mode::look
+      mode != open_mode::use
           ? rocksdb::DB::OpenForReadOnly(options, place_.folder, descriptors, &handles, &opened)
           : rocksdb::DB::Open(options, place_.folder, descriptors, &handles, &opened);
   if (!status.ok()) fail(place_.folder, status);
@@ -281,6 +297,7 @@ std::unique_ptr<database> database::open(store_place const& place) {
   if (made) {
     // Opening for real removes files that RocksDB does not know: with a damaged list of files, all
     // of them. So look first.
+    check_logs(folder);
     database looked(place);
     looked.open_engine(open_mode::look);
     looked.check_rows(check);
@@ -294,6 +311,20 @@ std::unique_ptr<database> database::open(store_place const& place) {
     fail_to_mark(folder, marked.error());
   }
   opened->events_->list_grew = !marked;  // its floor stays where it was until there is room
+  return opened;
+}
+
+std::unique_ptr<database> database::open_what_is_left(store_place const& place) {
+  std::string const& folder = place.folder;
+  auto const mark = read_store_mark(folder);
+  if (mark && *mark) {
+    if ((*mark)->format != store_format) fail_other_format(folder, (*mark)->format);
+    if ((*mark)->check != place.check) fail_wrong_key(folder);
+    if ((*mark)->made) check_floor(folder, (*mark)->floor);
+  }
+  std::unique_ptr<database> opened(new database(place));
+  opened->open_engine(open_mode::rescue);
+  if (!mark || !*mark) opened->check_rows(place.check);  // else the mark has said it
   return opened;
 }
 
@@ -314,11 +345,11 @@ void database::raise_floor() {
   if (!mark_as_made()) events_->list_grew = true;
 }
 
-void database::flush() noexcept {
+bool database::flush() noexcept {
   std::vector<rocksdb::ColumnFamilyHandle*> const all(families_.begin(), families_.end());
-  // A flush that fails loses nothing: the log has it all and is replayed at the next start.
-  engine_->Flush(rocksdb::FlushOptions(), all).PermitUncheckedError();
+  bool const flushed = engine_->Flush(rocksdb::FlushOptions(), all).ok();
   raise_floor();
+  return flushed;
 }
 
 }  // namespace tacit::kv

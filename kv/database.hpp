@@ -55,6 +55,9 @@ class database {
                                         core::log& log) {
     return open({folder, check, &log, nullptr});
   }
+  // Opens a store that open() may refuse, for reading: what is damaged is an error when it is read.
+  // Throws open_failure: another root key, another format, a damaged list of files or an older one.
+  static std::unique_ptr<database> open_what_is_left(store_place const& place);
   ~database();
   database(database const&) = delete;
   database& operator=(database const&) = delete;
@@ -73,11 +76,14 @@ class database {
   void raise_floor();
 
   // Writes everything that is in memory to table files, so that the next start replays nothing.
-  void flush() noexcept;
+  // When that fails (false) nothing is lost: the log has it all.
+  bool flush() noexcept;
 
  private:
   explicit database(store_place place);
-  enum class open_mode { look, use };  // look: changes nothing, also not the files
+  // look and rescue change nothing, also not the files; rescue takes tables that are damaged, until
+  // they are read.
+  enum class open_mode { look, rescue, use };
   void open_engine(open_mode mode);
   [[nodiscard]] core::result<void> mark_as_made();
   void write_first_rows(core::key_check const& check);

@@ -1,7 +1,8 @@
 // The mark of a store: a small file beside RocksDB's, written before them. It says of what format
-// the store is and with which root key it was made, so that a start that must be refused is refused
-// before RocksDB touches anything; that the store was made, so that a damaged one is never taken for
-// new; and how far its list of files had come, so that a shorter or older one is not believed.
+// the store is and with which root key it was made, so that a start that must be refused is
+// refused before RocksDB touches anything; that the store was made, so that a damaged one is never
+// taken for new; and how far its list of files had come, so that a shorter or older one is not
+// believed.
 #pragma once
 
 #include <compare>

@@ -8,6 +8,7 @@
 #include "app/cli/error.hpp"
 #include "app/cli/output.hpp"
 #include "app/cli/plain_help.hpp"
+#include "app/cli/recover_command.hpp"
 #include "app/cli/runtime_commands.hpp"
 #include "app/run/options.hpp"
 #include "app/startup.hpp"
@@ -331,6 +332,7 @@ class command_line {
   }
 
   void add_tools() {
+    add_recover_command(&root_, [this](auto&&... of) { return command(of...); }, recover_);
     add_config(command(&root_, "check", "Check the settings as serve would read them",
                        "tacit check --config /etc/tacit/tacit.toml",
                        [given = &setting_flags_] { return check_settings(*given); }));
@@ -421,6 +423,7 @@ class command_line {
   secret_arguments secret_;
   delivery_arguments delivery_;
   runtime_arguments runtime_;
+  recover_arguments recover_;
   env_arguments env_;
   std::string format_;
   run_options run_options_;

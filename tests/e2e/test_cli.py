@@ -18,7 +18,7 @@ UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 MINUTE = r"\d{4}-\d\d-\d\d \d\d:\d\d"
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 GROUPS = ["serve", "project", "key", "secret", "run", "env", "deliveries",
-          "runtime", "check", "completion"]
+          "runtime", "check", "recover", "completion"]
 
 
 @pytest.fixture(scope="module")
@@ -483,7 +483,7 @@ def test_help_teaches():
                     ["project", "show"], ["project", "delete"], ["key"], ["key", "create"],
                     ["key", "list"], ["key", "revoke"], ["secret"], ["secret", "set"],
                     ["secret", "list"], ["secret", "rm"], ["run"], ["env"], ["deliveries"],
-                    ["check"], ["completion"], ["completion", "bash"]):
+                    ["check"], ["recover"], ["completion"], ["completion", "bash"]):
         text = good(wrong(*command, "--help"))
         assert "Usage: tacit " + " ".join(command) in text
         assert "Example:" in text, command
@@ -703,9 +703,9 @@ def test_completion_offers_every_flag_that_there_is():
     for command in (["serve"], ["project", "create"], ["project", "list"], ["project", "show"],
                     ["project", "delete"], ["key", "create"], ["key", "list"], ["key", "revoke"],
                     ["secret", "set"], ["secret", "list"], ["secret", "rm"], ["run"], ["env"],
-                    ["deliveries"], ["check"], ["runtime", "keygen"], ["runtime", "enrol"],
-                    ["runtime", "pin"], ["runtime", "list"], ["runtime", "revoke"],
-                    ["runtime", "reset"]):
+                    ["deliveries"], ["check"], ["recover"], ["runtime", "keygen"],
+                    ["runtime", "enrol"], ["runtime", "pin"], ["runtime", "list"],
+                    ["runtime", "revoke"], ["runtime", "reset"]):
         flags = set(re.findall(r"^ +(?:-\w,)?(--[a-z-]+)", good(wrong(*command, "--help")), re.M))
         words, stderr = completions("tacit %s --" % " ".join(command))
         assert flags <= set(words), (command, flags - set(words), stderr)

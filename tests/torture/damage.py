@@ -3,12 +3,12 @@
 
     ./dev torture damage [--seed N] [--each N]
 
-Of every file of a store whose server had ended, N times each: one bit, one byte, a cut, two blocks of
-64 bytes that change places; and the list of files is cut behind each of its records. Then a server
-starts on it. Refused with status 1, an answer of 5xx, or everything as it was: all three are right. A
-value, a label, a count or an absence that is not as it was is wrong. The root key and the lock are no
-part of the store. The control: a server that does not know how long its list of files was
-(tacit-planted-floorless) must be wrong behind some cut between records.
+Of every file of a store whose server had ended, N times each: one bit, one byte, a cut, two blocks
+of 64 bytes that change places; and the list of files is cut behind each of its records. Then a
+server starts on it. Refused with status 1, an answer of 5xx, or everything as it was: all three
+are right. A value, a label, a count or an absence that is not as it was is wrong. The root key and
+the lock are no part of the store. The control: a server that does not know how long its list of
+files was (tacit-planted-floorless) must be wrong behind some cut between records.
 """
 import argparse
 import collections

@@ -111,8 +111,8 @@ class Rounds:
     def refuses(self, number):
         self.full += 1
         # Of a project that may not be there nothing is written anyway.
-        passed = {404} if set(map(frozenset, self.ledger.projects.values())) != {frozenset({True})} \
-            else set()
+        all_there = all(there == {True} for there in self.ledger.projects.values())
+        passed = set() if self.ledger.projects and all_there else {404}
         if self.misses:
             self.write_until_refused()
             passed |= {200, 201, 404, 409}  # until it has met the end of the disk

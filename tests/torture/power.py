@@ -4,11 +4,11 @@
     ./dev torture power [--seed N] [--cuts N] [--workers N]
 
 Each worker is a kv_test with a store of its own on a disk that forgets what was not synced
-(tests/unit/kv/power.cpp, fragile_disk.hpp): names too, and of unsynced bytes it keeps random pieces.
-A cut comes at any operation of a first start, a start, of writing, of an end; the next life begins
-with what it left. Counted is how often the store opened by itself, how often it refused, how often
-recover then made one of what was left, and what was wrong. The control, a disk that does not sync the
-log, must lose what was acknowledged.
+(tests/unit/kv/power.cpp, fragile_disk.hpp): names too, and of unsynced bytes it keeps random
+pieces. A cut comes at any operation of a first start, a start, of writing, of an end; the next
+life begins with what it left. Counted is how often the store opened by itself, how often it
+refused, how often recover then made one of what was left, and what was wrong. The control, a disk
+that does not sync the log, must lose what was acknowledged.
 """
 import argparse
 import concurrent.futures

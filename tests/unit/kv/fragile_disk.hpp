@@ -17,10 +17,10 @@
 
 namespace tacit::kv::test {
 
-// For one folder. After so many operations the power is off: nothing changes any more and everything
-// fails. lose() then leaves what a machine might find: of each file what was synced and a piece of the
-// rest (the first so many bytes, or so many pages and zeros for others); of the names made, renamed
-// and removed since the folder was synced the first few. From any thread.
+// For one folder. After so many operations the power is off: nothing changes any more and
+// everything fails. lose() then leaves what a machine might find: of each file what was synced and
+// a piece of the rest (the first so many bytes, or so many pages and zeros for others); of the
+// names made, renamed and removed since the folder was synced the first few. From any thread.
 class fragile_disk final : public rocksdb::FileSystemWrapper {
  public:
   struct settings {

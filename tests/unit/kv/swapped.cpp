@@ -1,5 +1,5 @@
-// Rows that were exchanged, moved or copied behind the store's back, each with every other: an error
-// or what was written, never another's value, name, count or time.
+// Rows that were exchanged, moved or copied behind the store's back, each with every other: an
+// error or what was written, never another's value, name, count or time.
 #include <boost/test/unit_test.hpp>
 #include <set>
 

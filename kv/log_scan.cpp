@@ -1,0 +1,159 @@
+// A log is blocks of 32,768 bytes; the last one may be shorter. A block is pieces, and fewer than 7
+// bytes of zeros when no piece fits any more:
+//
+//   piece  checksum(4)  length(2)  kind(1)  bytes(length)
+//   kind   1 a whole record, 2 a first, 3 a middle, 4 a last piece of one
+//
+// The checksum is CRC-32C of kind and bytes, masked. A record is one piece, or a first one, middle
+// ones and a last one. (RocksDB's other kinds are of settings that we do not use.)
+#include "kv/log_scan.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <optional>
+
+namespace tacit::kv {
+
+using core::errc;
+using core::result;
+
+namespace {
+
+constexpr std::size_t block_bytes = 32'768;
+constexpr std::size_t head_bytes = 7;
+enum piece_kind : unsigned char { whole = 1, first = 2, middle = 3, last = 4 };
+
+constexpr std::array<std::uint32_t, 256> make_crc_table() {
+  std::array<std::uint32_t, 256> table{};
+  for (std::uint32_t i = 0; i < table.size(); ++i) {
+    std::uint32_t crc = i;
+    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1u) != 0 ? 0x82F63B78u : 0u);
+    table[i] = crc;
+  }
+  return table;
+}
+constexpr std::array<std::uint32_t, 256> crc_table = make_crc_table();
+
+std::uint32_t masked_crc32c(std::string_view bytes) {
+  std::uint32_t crc = 0xFFFFFFFFu;
+  for (char const byte : bytes) {
+    crc = crc_table[(crc ^ static_cast<unsigned char>(byte)) & 0xFFu] ^ (crc >> 8);
+  }
+  crc = ~crc;
+  return ((crc >> 15) | (crc << 17)) + 0xA282EAD8u;
+}
+
+struct piece {
+  piece_kind kind;
+  std::string_view bytes;
+};
+
+// The piece that begins there; nothing when there is no whole one.
+std::optional<piece> piece_at(std::string_view log, std::size_t at) {
+  std::size_t const room = std::min(block_bytes - at % block_bytes, log.size() - at);
+  if (room < head_bytes) return std::nullopt;
+  auto const byte = [&](std::size_t i) { return static_cast<unsigned char>(log[at + i]); };
+  std::size_t const length = byte(4) | static_cast<std::size_t>(byte(5)) << 8;
+  if (byte(6) < whole || byte(6) > last || length > room - head_bytes) return std::nullopt;
+  std::uint32_t const checksum = byte(0) | static_cast<std::uint32_t>(byte(1)) << 8 |
+                                 static_cast<std::uint32_t>(byte(2)) << 16 |
+                                 static_cast<std::uint32_t>(byte(3)) << 24;
+  if (masked_crc32c(log.substr(at + 6, length + 1)) != checksum) return std::nullopt;
+  return piece{static_cast<piece_kind>(byte(6)), log.substr(at + head_bytes, length)};
+}
+
+std::uint64_t number_of(std::string const& name) {
+  std::uint64_t number = 0;
+  std::from_chars(name.data(), name.data() + name.size(), number);
+  return number;
+}
+
+result<std::vector<std::string>> find_logs(std::string const& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (std::filesystem::directory_iterator at(folder, error), end; !error && at != end;
+       at.increment(error)) {
+    if (at->path().extension() == ".log") names.push_back(at->path().filename());
+  }
+  if (error) return errc::unavailable;
+  std::sort(names.begin(), names.end(), [](std::string const& one, std::string const& other) {
+    return number_of(one) < number_of(other);
+  });
+  return names;
+}
+
+}  // namespace
+
+scanned_log scan_log(std::string_view bytes, lost_record_visitor const& visit) {
+  scanned_log log;
+  log.bytes = bytes.size();
+  bool damaged = false;
+  bool in_record = false;
+  std::string record;
+  std::size_t at = 0;
+  while (at < bytes.size()) {
+    std::size_t const left_of_block = block_bytes - at % block_bytes;
+    if (left_of_block < head_bytes) {
+      at += left_of_block;
+      if (!damaged && !in_record) log.sound_bytes = std::min(at, bytes.size());
+      continue;
+    }
+    auto const found = piece_at(bytes, at);
+    if (!found) {
+      damaged = true;
+      in_record = false;
+      ++at;
+      continue;
+    }
+    bool const begins = found->kind == whole || found->kind == first;
+    damaged = damaged || begins == in_record;
+    if (begins) record.clear();
+    in_record = begins || in_record;
+    if (in_record) record.append(found->bytes);
+    at += head_bytes + found->bytes.size();
+    if (found->kind != whole && found->kind != last) continue;
+    if (in_record && !damaged) log.sound_bytes = at;
+    if (in_record && damaged) {
+      log.readable_behind += record.size();
+      visit(record);
+    }
+    in_record = false;
+  }
+  return log;
+}
+
+result<std::vector<scanned_log>> scan_logs(std::string const& folder,
+                                           lost_record_visitor const& visit) {
+  auto const names = find_logs(folder);
+  if (!names) return names.error();
+  std::vector<scanned_log> logs;
+  bool damaged = false;
+  for (std::string const& name : *names) {
+    std::ifstream file(std::filesystem::path(folder) / name, std::ios::binary);
+    std::string bytes{std::istreambuf_iterator<char>(file), {}};
+    if (!file.is_open() || file.bad()) return errc::unavailable;
+    // A piece of no kind in front of it, and all of it lies behind a damage.
+    if (damaged) bytes.insert(0, block_bytes, '\0');
+    scanned_log log = scan_log(bytes, visit);
+    log.name = name;
+    if (damaged) log.bytes -= block_bytes;
+    logs.push_back(log);
+    damaged = damaged || !log.is_whole();
+  }
+  return logs;
+}
+
+scanned_log const* find_damaged_log(std::vector<scanned_log> const& logs) noexcept {
+  bool const lost = std::any_of(logs.begin(), logs.end(),
+                                [](scanned_log const& one) { return one.readable_behind > 0; });
+  if (!lost) return nullptr;
+  auto const found = std::find_if(logs.begin(), logs.end(),
+                                  [](scanned_log const& one) { return !one.is_whole(); });
+  return found == logs.end() ? nullptr : &*found;
+}
+
+}  // namespace tacit::kv

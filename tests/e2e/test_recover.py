@@ -1,0 +1,158 @@
+"""`tacit recover`: a store that serve refuses, what it has lost, and what is left of it."""
+import glob
+import os
+import signal
+
+import pytest
+
+from harness import ROOT, Server
+
+VALUES = {"KEY_%d" % number: "%d" % number + "v" * 300 for number in range(12)}
+
+
+def filled():
+    server = Server().start()
+    server.make_project("shop")
+    for name, value in VALUES.items():
+        server.put("shop", name, value)
+    return server
+
+
+def recover(server, *flags):
+    return server.cli("recover", "--data", server.data, *flags)
+
+
+def text_of(done):
+    text = (done.stdout + done.stderr).decode()
+    assert "vvvv" not in text  # never a value
+    return text
+
+
+def change_byte(path, at):
+    with open(path, "r+b") as file:
+        file.seek(at)
+        byte = file.read(1)[0]
+        file.seek(at)
+        file.write(bytes([byte ^ 0x21]))
+
+
+def fails_to_start(server):
+    status, out, err = server.run_to_end()
+    assert (status, out) == (1, "")
+    assert len([line for line in err.splitlines() if "tacit recover" in line]) == 1, err
+    return err
+
+
+def test_a_damaged_log_is_refused_shown_and_cut():
+    server = filled()
+    try:
+        server.kill()
+        log = max(glob.glob(server.data + "/store/*.log"), key=os.path.getsize)
+        change_byte(log, os.path.getsize(log) * 2 // 3)
+        fails_to_start(server)
+        before = {name: os.stat(name).st_mtime_ns for name in glob.glob(server.data + "/store/*")}
+        shown = recover(server)
+        assert shown.returncode == 1
+        assert "of the log " + os.path.basename(log) in text_of(shown)
+        assert "lost: the last changes of shop/KEY_11\n" in text_of(shown)
+        assert {name: os.stat(name).st_mtime_ns for name in before} == before  # nothing was changed
+        fails_to_start(server)
+
+        done = recover(server, "--drop")
+        assert done.returncode == 0, text_of(done)
+        aside = glob.glob(server.data + "/store.damaged-*")
+        assert len(aside) == 1 and aside[0] in text_of(done)
+        assert os.path.basename(log) in os.listdir(aside[0])
+        server.start()
+        values = server.values("shop")
+        assert 0 < len(values) < len(VALUES)
+        assert all(VALUES[name] == value for name, value in values.items())
+        server.put("shop", "KEY_11", "again")
+        assert server.values("shop")["KEY_11"] == "again"
+        assert server.stop() == 0
+        assert recover(server).returncode == 0
+    finally:
+        server.__exit__()
+
+
+def test_of_a_damaged_table_the_secrets_in_it_are_named():
+    server = filled()
+    try:
+        assert server.stop() == 0
+        for table in glob.glob(server.data + "/store/*.sst"):
+            if os.path.getsize(table) > 3000:  # the one with the values
+                change_byte(table, 100)
+        shown = recover(server)
+        assert shown.returncode == 1
+        lost = {line.split("/")[1] for line in text_of(shown).splitlines()
+                if line.startswith("lost: the secret shop/")}
+        assert 0 < len(lost) <= len(VALUES)
+        assert recover(server, "--drop").returncode == 0
+        server.start()
+        assert server.values("shop") == {name: value for name, value in VALUES.items()
+                                         if name not in lost}
+        listed = server.owner("GET", "/projects/shop/secrets").data()["secrets"]
+        assert {one["key"] for one in listed} == set(VALUES) - lost
+        assert server.owner("GET", "/projects/shop").data()["project"]["secretCount"] == len(listed)
+    finally:
+        server.__exit__()
+
+
+def test_a_whole_store_is_said_to_be_whole_and_stays():
+    server = filled()
+    try:
+        in_use = recover(server)
+        assert in_use.returncode == 1 and "another tacit serves the folder" in text_of(in_use)
+        for end in (signal.SIGKILL, signal.SIGTERM):
+            server.kill() if end == signal.SIGKILL else server.stop()
+            for flags in ((), ("--drop",)):
+                done = recover(server, *flags)
+                assert done.returncode == 0
+                assert "left: projects: 1, secrets: 12, API keys: 0\n" in text_of(done)
+                assert "the store is whole" in text_of(done)
+            assert not glob.glob(server.data + "/store.*")
+            server.start()
+            assert server.values("shop") == VALUES
+    finally:
+        server.__exit__()
+
+
+def test_what_it_cannot_do_is_one_line():
+    server = filled()
+    try:
+        assert server.stop() == 0
+        nothing = server.cli("recover", "--data", server.data + "/other")
+        assert nothing.returncode == 1 and "there is no store" in text_of(nothing)
+        assert not os.path.exists(server.data + "/other")
+        key = server.data + "/root.key"
+        os.rename(key, key + ".kept")
+        assert "is missing" in text_of(recover(server))
+        with open(key, "wb") as other:
+            other.write(os.urandom(32))
+        os.chmod(key, 0o400)
+        wrong = recover(server, "--drop")
+        assert wrong.returncode == 1 and "root key is not the one" in text_of(wrong)
+        os.rename(key + ".kept", key)
+        manifest, = glob.glob(server.data + "/store/MANIFEST-*")
+        os.truncate(manifest, os.path.getsize(manifest) - 1)
+        cut = recover(server, "--drop")
+        assert cut.returncode == 1 and "restore it from a copy" in text_of(cut)
+        assert not glob.glob(server.data + "/store.*")
+    finally:
+        server.__exit__()
+
+
+@pytest.mark.skipif(not ROOT, reason="needs root: the store is another user's")
+def test_the_new_store_is_the_users_that_the_old_one_was():
+    server = filled()
+    try:
+        server.kill()
+        owner = os.stat(server.data + "/store").st_uid
+        assert owner != 0
+        log = max(glob.glob(server.data + "/store/*.log"), key=os.path.getsize)
+        change_byte(log, os.path.getsize(log) // 2)
+        assert recover(server, "--drop").returncode == 0
+        for path in [server.data + "/store", *glob.glob(server.data + "/store/*")]:
+            assert os.stat(path).st_uid == owner, path
+    finally:
+        server.__exit__()

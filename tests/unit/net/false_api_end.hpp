@@ -81,6 +81,9 @@ class api_end {
     std::lock_guard const lock(mutex_);
     return replies_[request];
   }
+  void wait_for_replies(std::size_t at_least) {
+    wait([&] { return replied_.size() >= at_least; });
+  }
   unsigned fetches() {
     std::lock_guard const lock(mutex_);
     return fetches_;

@@ -4,6 +4,9 @@
 
 #include <boost/test/unit_test.hpp>
 #include <future>
+#include <map>
+#include <optional>
+#include <vector>
 
 #include "core/runtime_message.hpp"
 #include "net/now.hpp"
@@ -41,18 +44,22 @@ struct fixture : test::keeper {
                           [settled](std::exception_ptr) { settled->set_value(); });
     settled->get_future().wait();
   }
-  core::result<void> enrol(std::string_view project = "bot") {
+  core::result<void> enrol_key(std::string const& id, core::exchange_public_key const& key,
+                               std::string_view project = "bot") {
     core::result<void> done = core::errc::internal;
     on_keeper([&] {
       core::timestamp const now = now_of_day();
-      done = enrolled.enrol({*core::runtime_id::parse("web-" + std::string(project)),
+      done = enrolled.enrol({*core::runtime_id::parse(id),
                              core::test::project(project),
-                             own_public,
+                             key,
                              now,
                              {now.unix_milliseconds + 3'600'000}},
                             now);
     });
     return done;
+  }
+  core::result<void> enrol(std::string_view project = "bot") {
+    return enrol_key("web-" + std::string(project), own_public, project);
   }
 
   std::string carry(std::string const& sealed) {
@@ -65,27 +72,47 @@ struct fixture : test::keeper {
     remote_outcome outcome = remote_outcome::unavailable;
     std::string env{};
   };
-  // The whole conversation, through an api process that passes on what it gets.
-  heard ask(std::string_view project = "bot", std::optional<std::uint64_t> known = {},
-            std::uint16_t wait = 0) {
+  // One whose ask has been sent, and what it needs to read the reply.
+  struct asked {
+    std::uint32_t request;
+    core::noise_session session;
+  };
+  // The conversation up to the ask, through an api process that passes on what it gets. Nothing
+  // when the keeper does not let it go on; `told` has why.
+  std::optional<asked> begin(core::exchange_private_key const& as, core::verdict& told,
+                             core::runtime_request const& wanted) {
     core::exchange_public_key const server = core::public_half(keys.towards_runtimes);
-    core::noise_initiator from({own, own_public, server, core::runtime_prologue},
+    core::exchange_public_key const half = core::public_half(as);
+    core::noise_initiator from({as, half, server, core::runtime_prologue},
                                core::make_exchange_key());
-    auto met =
-        from.finish(carry(core::encode_message(core::hello_message{own_public, *from.begin("")})));
+    auto met = from.finish(carry(core::encode_message(core::hello_message{half, *from.begin("")})));
     BOOST_REQUIRE(met.has_value());
     auto const said = core::decode_welcome(met->payload);
     BOOST_REQUIRE(said.has_value());
-    if (said->told != core::verdict::go_on) return {said->told};
-    core::runtime_request const wanted{core::test::project(project), known, wait, "box"};
-    std::string const reply = carry(core::encode_message(
-        core::ask_message{said->session, met->session.seal(core::encode_request(wanted))}));
-    auto const opened = core::open_answer(std::move(met->session), reply);
+    told = said->told;
+    if (told != core::verdict::go_on) return std::nullopt;
+    std::uint32_t const number = ++last_request;
+    std::string const sealed = core::encode_message(
+        core::ask_message{said->session, met->session.seal(core::encode_request(wanted))});
+    api.send(core::encode_message(core::request_message{number, sealed}));
+    return asked{number, std::move(met->session)};
+  }
+  core::opened_answer read_reply(asked one) {
+    auto opened = core::open_answer(std::move(one.session), api.reply_to(one.request));
     BOOST_REQUIRE(opened.has_value());
-    std::string const body(opened->body.reveal());
+    return *std::move(opened);
+  }
+  heard ask(std::string_view project = "bot", std::optional<std::uint64_t> known = {},
+            std::uint16_t wait = 0) {
+    heard got;
+    auto begun = begin(own, got.verdict, {core::test::project(project), known, wait, "box"});
+    if (!begun) return got;
+    auto const opened = read_reply(*std::move(begun));
+    got.outcome = opened.outcome;
+    std::string const body(opened.body.reveal());
     std::size_t const at = body.find(R"("env":)");
-    if (at == std::string::npos) return {said->told, opened->outcome};
-    return {said->told, opened->outcome, body.substr(at + 6, body.find('}', at) - at - 5)};
+    if (at != std::string::npos) got.env = body.substr(at + 6, body.find('}', at) - at - 5);
+    return got;
   }
 };
 
@@ -122,6 +149,68 @@ BOOST_AUTO_TEST_CASE(other_records_older_ones_and_forged_ones_are_unavailable) {
   }
   api.say({9, {}, core::fetch_outcome::absent});
   BOOST_CHECK(ask().outcome == remote_outcome::absent);
+}
+
+BOOST_AUTO_TEST_CASE(one_runtime_has_so_many_requests_at_a_time) {
+  settle();
+  BOOST_REQUIRE(enrol().has_value());
+  api.say({5, {record("bot", "A", 1, "one")}});
+  api.hold_answers(true);
+  core::runtime_request const wanted{core::test::project("bot"), {}, 0, "box"};
+  core::verdict told{};
+  std::vector<asked> held;
+  for (std::size_t i = 0; i < core::limits::remote_requests_per_runtime_max; ++i) {
+    held.push_back(*begin(own, told, wanted));
+  }
+  BOOST_CHECK(read_reply(*begin(own, told, wanted)).outcome == remote_outcome::unavailable);
+  api.hold_answers(false);
+  for (asked& one : held) {
+    BOOST_CHECK(read_reply(std::move(one)).outcome == remote_outcome::found);
+  }
+  BOOST_CHECK(ask().outcome == remote_outcome::found);
+}
+
+BOOST_AUTO_TEST_CASE(only_so_many_wait_for_a_change) {
+  settle();
+  api.say({5, {record("bot", "A", 1, "one")}});
+  constexpr std::size_t too_many = 8;
+  constexpr std::size_t of_one = core::limits::remote_requests_per_runtime_max;
+  core::runtime_request const wanted{core::test::project("bot"), 5, 20, "box"};
+  core::exchange_private_key key;
+  std::vector<asked> all;
+  for (std::size_t i = 0; i < core::limits::remote_waits_max + too_many; ++i) {
+    if (i % of_one == 0) {
+      key = core::make_exchange_key();
+      BOOST_REQUIRE(enrol_key("web-" + std::to_string(i), core::public_half(key)).has_value());
+    }
+    core::verdict told{};
+    all.push_back(*begin(key, told, wanted));
+  }
+  api.wait_for_replies(all.size() + too_many);  // each hello's, and theirs
+  api.say({6, {record("bot", "A", 2, "two")}});
+  api.send(core::encode_message(core::changed_message{core::test::project("bot")}));
+  std::map<remote_outcome, std::size_t> outcomes;
+  for (asked& one : all) ++outcomes[read_reply(std::move(one)).outcome];
+  BOOST_TEST(outcomes[remote_outcome::unavailable] == too_many);
+  BOOST_TEST(outcomes[remote_outcome::found] == core::limits::remote_waits_max);
+}
+
+BOOST_AUTO_TEST_CASE(a_set_that_is_too_large_for_a_reply_is_unavailable) {
+  settle();
+  BOOST_REQUIRE(enrol().has_value());
+  std::string const value(16'000, 'v');
+  std::vector<core::record_message> records;
+  auto const add_up_to = [&](std::size_t count) {
+    for (std::size_t i = records.size(); i < count; ++i) {
+      records.push_back(record("bot", "N" + std::to_string(1000 + i), i + 1, value));
+    }
+  };
+  add_up_to(core::limits::remote_answer_bytes_max / value.size() - 8);
+  api.say({5, records});
+  BOOST_CHECK(ask().outcome == remote_outcome::found);
+  add_up_to(core::limits::remote_answer_bytes_max / value.size() + 1);
+  api.say({6, records});
+  BOOST_CHECK(ask().outcome == remote_outcome::unavailable);
 }
 
 BOOST_AUTO_TEST_CASE(before_the_mark_is_known_nobody_is_let_in_or_turned_away) {
@@ -168,6 +257,20 @@ BOOST_AUTO_TEST_CASE(who_is_revoked_while_it_waits_gets_nothing) {
   api.send(core::encode_message(core::changed_message{core::test::project("bot")}));
   auto const got = waiting.get();
   BOOST_CHECK(got.outcome == remote_outcome::refused);
+  BOOST_TEST(got.env == "");
+}
+
+BOOST_AUTO_TEST_CASE(who_has_no_enrolment_left_while_it_waits_is_unauthorized_not_refused) {
+  settle();
+  BOOST_REQUIRE(enrol().has_value());
+  api.say({5, {record("bot", "A", 1, "one")}});
+  std::future<heard> waiting = std::async(std::launch::async, [&] { return ask("bot", 5, 20); });
+  api.wait_for_watches(1);
+  on_keeper([&] { BOOST_TEST(enrolled.revoke(*core::runtime_id::parse("web-bot")).has_value()); });
+  api.say({6, {record("bot", "A", 2, "two")}});
+  api.send(core::encode_message(core::changed_message{core::test::project("bot")}));
+  auto const got = waiting.get();
+  BOOST_CHECK(got.outcome == remote_outcome::unauthorized);
   BOOST_TEST(got.env == "");
 }
 

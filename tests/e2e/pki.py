@@ -33,6 +33,16 @@ class Pair:
         with open(self.certificate, "rb") as certificate, open(self.key, "rb") as key:
             return certificate.read(), key.read()
 
+    def followed_by(self, authority):
+        """The same with the authority's certificate behind its own."""
+        both = Pair(os.path.dirname(self.certificate), os.path.basename(self.key) + "-and-chain")
+        with open(both.certificate, "wb") as file:
+            for path in (self.certificate, authority.certificate):
+                with open(path, "rb") as one:
+                    file.write(one.read())
+        both.key = self.key
+        return both
+
 
 class Authority:
     """with folder, signs: issue("server", names=["127.0.0.1"]) is a Pair."""
@@ -48,6 +58,18 @@ class Authority:
     @property
     def certificate(self):
         return self.own.certificate
+
+    def authority(self, name):
+        """One that this one vouches for."""
+        below = object.__new__(Authority)
+        below.folder, below.own = self.folder, Pair(self.folder, name)
+        new_key(below.own.key)
+        request = openssl("req", "-new", "-key", below.own.key, "-subj", "/CN=" + name)
+        extensions = os.path.join(self.folder, name + ".ext")
+        with open(extensions, "w") as file:
+            file.write("basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign\n")
+        self._sign(request, extensions, below.certificate, -HOUR, HOUR)
+        return below
 
     def issue(self, name, names=("127.0.0.1", "localhost"), kind="ec", begins=-HOUR, ends=HOUR,
               use="serverAuth,clientAuth"):

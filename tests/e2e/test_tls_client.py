@@ -79,19 +79,22 @@ def test_the_systems_authorities_are_trusted_unless_others_are_named(server, pki
                 SSL_CERT_FILE=pki.certificate), other.certificate, "does not know")
 
 
-@pytest.mark.parametrize("names,dates,words", [
-    (["127.0.0.2", "localhost"], {}, "is for another host"),
-    (["*.0.0.1"], {}, "is for another host"),
-    ([], {}, "is for another host"),
-    (["127.0.0.1"], {"ends": -60}, "has expired"),
-    (["127.0.0.1"], {"begins": 1800}, "is not valid yet"),
-    (["127.0.0.1"], {"use": "clientAuth"}, "is not good"),
+@pytest.mark.parametrize("host,names,dates,words", [
+    ("127.0.0.1", ["127.0.0.2", "localhost"], {}, "is for another host"),
+    ("127.0.0.1", ["*.0.0.1"], {}, "is for another host"),
+    ("127.0.0.1", [], {}, "is for another host"),
+    ("localhost", ["127.0.0.1", "localhost.example"], {}, "is for another host"),
+    ("localhost", ["*"], {}, "is for another host"),
+    ("localhost", [], {}, "is for another host"),
+    ("127.0.0.1", ["127.0.0.1"], {"ends": -60}, "has expired"),
+    ("127.0.0.1", ["127.0.0.1"], {"begins": 1800}, "is not valid yet"),
+    ("127.0.0.1", ["127.0.0.1"], {"use": "clientAuth"}, "is not good"),
 ])
-def test_certificates_that_are_not_taken(pki, names, dates, words):
+def test_certificates_that_are_not_taken(pki, host, names, dates, words):
     with tls_server(pki, pki.issue("bad", names=names, **dates)) as server:
         server.key = server.make_key()
-        refused(cli(server, "project", "list", TACIT_CA_FILE=pki.certificate), words,
-                "nothing was sent")
+        refused(cli(server, "project", "list", TACIT_CA_FILE=pki.certificate,
+                    url="https://%s:%d" % (host, server.port)), words, "nothing was sent")
 
 
 def test_nothing_is_sent_to_a_server_that_is_not_trusted(server, pki, tmp_path):

@@ -21,6 +21,7 @@
 #include "core/wire.hpp"
 #include "kv/log_scan.hpp"
 #include "kv/store_mark.hpp"
+#include "kv/watched_logs.hpp"
 
 namespace tacit::kv {
 
@@ -161,8 +162,8 @@ void check_floor(std::string const& folder, list_of_files const& floor) {
 }
 
 // RocksDB takes a length that was changed for the end of the log, and zeros for nothing.
-void check_logs(std::string const& folder) {
-  auto const logs = scan_logs(folder, [](std::string_view) {});
+void check_logs(std::string const& folder, std::set<std::string> const& names) {
+  auto const logs = scan_logs(folder, names, [](std::string_view) {});
   if (!logs) fail(folder, rocksdb::Status::IOError("its logs cannot be read"));
   scanned_log const* const damaged = find_damaged_log(*logs);
   if (damaged == nullptr) return;
@@ -297,10 +298,13 @@ std::unique_ptr<database> database::open(store_place const& place) {
   if (made) {
     // Opening for real removes files that RocksDB does not know: with a damaged list of files, all
     // of them. So look first.
-    check_logs(folder);
-    database looked(place);
+    store_place watched = place;
+    auto const disk = std::make_shared<watched_logs>(place.disk);
+    watched.disk = disk;
+    database looked(watched);
     looked.open_engine(open_mode::look);
     looked.check_rows(check);
+    check_logs(folder, disk->read());
   }
   std::unique_ptr<database> opened(new database(place));
   opened->open_engine(open_mode::use);

@@ -72,20 +72,6 @@ std::uint64_t number_of(std::string const& name) {
   return number;
 }
 
-result<std::vector<std::string>> find_logs(std::string const& folder) {
-  std::vector<std::string> names;
-  std::error_code error;
-  for (std::filesystem::directory_iterator at(folder, error), end; !error && at != end;
-       at.increment(error)) {
-    if (at->path().extension() == ".log") names.push_back(at->path().filename());
-  }
-  if (error) return errc::unavailable;
-  std::sort(names.begin(), names.end(), [](std::string const& one, std::string const& other) {
-    return number_of(one) < number_of(other);
-  });
-  return names;
-}
-
 }  // namespace
 
 scanned_log scan_log(std::string_view bytes, lost_record_visitor const& visit) {
@@ -127,12 +113,15 @@ scanned_log scan_log(std::string_view bytes, lost_record_visitor const& visit) {
 }
 
 result<std::vector<scanned_log>> scan_logs(std::string const& folder,
+                                           std::set<std::string> const& names,
                                            lost_record_visitor const& visit) {
-  auto const names = find_logs(folder);
-  if (!names) return names.error();
+  std::vector<std::string> in_order(names.begin(), names.end());
+  std::sort(in_order.begin(), in_order.end(), [](std::string const& one, std::string const& other) {
+    return number_of(one) < number_of(other);
+  });
   std::vector<scanned_log> logs;
   bool damaged = false;
-  for (std::string const& name : *names) {
+  for (std::string const& name : in_order) {
     std::ifstream file(std::filesystem::path(folder) / name, std::ios::binary);
     std::string bytes{std::istreambuf_iterator<char>(file), {}};
     if (!file.is_open() || file.bad()) return errc::unavailable;

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,9 +28,10 @@ using lost_record_visitor = std::function<void(std::string_view batch)>;
 // One log, or what is left of it.
 [[nodiscard]] scanned_log scan_log(std::string_view bytes, lost_record_visitor const& visit);
 
-// All logs of a store, oldest first. Everything in the logs behind one that is not whole counts as
-// behind the damage: their sound_bytes is 0. errc::unavailable when one cannot be read.
+// These logs of a store, by name, oldest first. Everything in the logs behind one that is not whole
+// counts as behind the damage: their sound_bytes is 0. errc::unavailable when one cannot be read.
 [[nodiscard]] core::result<std::vector<scanned_log>> scan_logs(std::string const& folder,
+                                                               std::set<std::string> const& names,
                                                                lost_record_visitor const& visit);
 
 // The first log that is damaged in front of whole records; null when there is none. What was being

@@ -1,11 +1,10 @@
 #include "kv/salvage.hpp"
 
 #include <algorithm>
-#include <map>
+#include <filesystem>
 #include <optional>
 
-#include "kv/short_logs.hpp"
-#include "kv/store_mark.hpp"
+#include "kv/watched_logs.hpp"
 
 namespace tacit::kv {
 
@@ -44,11 +43,31 @@ class change_names final : public rocksdb::WriteBatch::Handler {
   std::set<std::string>& names_;
 };
 
+std::unique_ptr<database> open_cut(store_place place, std::vector<scanned_log> const& logs) {
+  auto const disk = std::make_shared<watched_logs>(place.disk);
+  disk->cut(logs);
+  place.disk = disk;
+  return database::open_what_is_left(place);
+}
+
+// Those that the engine would read, whatever is in them.
+std::set<std::string> logs_in_use(store_place place) {
+  std::vector<scanned_log> empty;
+  for (auto const& entry : std::filesystem::directory_iterator(place.folder)) {
+    if (entry.path().extension() == ".log") empty.push_back({entry.path().filename(), 0, 0, 0});
+  }
+  auto const disk = std::make_shared<watched_logs>(place.disk);
+  disk->cut(empty);
+  place.disk = disk;
+  static_cast<void>(database::open_what_is_left(place));
+  return disk->read();
+}
+
 class reading {
  public:
   reading(store_place const& from, salvage_parts const& parts, database* to)
       : parts_(parts), to_(to) {
-    auto const logs = scan_logs(from.folder, [this](std::string_view record) {
+    auto const logs = scan_logs(from.folder, logs_in_use(from), [this](std::string_view record) {
       change_names names(found_.lost_changes);
       rocksdb::WriteBatch(std::string(record)).Iterate(&names).PermitUncheckedError();
     });
@@ -56,9 +75,7 @@ class reading {
     for (scanned_log const& log : *logs) {
       if (!log.is_whole()) found_.damaged_logs.push_back(log);
     }
-    store_place place = from;
-    place.disk = std::make_shared<short_logs>(*logs);
-    from_ = database::open_what_is_left(place);
+    from_ = open_cut(from, *logs);
   }
 
   salvaged run() {

@@ -189,7 +189,9 @@ BOOST_AUTO_TEST_CASE(a_log_of_many_blocks_is_whole_to_its_end) {
       static_cast<void>(store.must<core::secret_entry>(
           test::upsert("bot", "A", 1, std::string(16'000 + i * 37, 'x'))));
     }
-    auto const logs = scan_logs(folder.store(), [](std::string_view) {});
+    std::set<std::string> in_store;
+    for (fs::path const& one : files(".log")) in_store.insert(one.filename());
+    auto const logs = scan_logs(folder.store(), in_store, [](std::string_view) {});
     BOOST_REQUIRE(logs.has_value());
     std::uint64_t bytes = 0;
     for (scanned_log const& one : *logs) {
@@ -246,6 +248,54 @@ BOOST_AUTO_TEST_CASE(one_damaged_block_of_values_costs_the_secrets_in_it_alone) 
   BOOST_TEST(found.lost_secrets.contains("bot/B"));
   BOOST_TEST(found.faults.size() >= 1u);
   BOOST_TEST(found.secrets == 7u);
+}
+
+BOOST_AUTO_TEST_CASE(what_is_whole_and_does_not_open_or_belongs_elsewhere_is_lost_too) {
+  begin_with(good);
+  {
+    auto const raw = open_database();
+    auto const copy = [&](family in, char const* from, char const* to) {
+      std::string row;
+      CHECK(raw->engine().Get({}, raw->in(in), from, &row).ok());
+      CHECK(raw->engine().Put({}, raw->in(in), to, row).ok());
+    };
+    copy(family::values, "bot/B", "bot/A");
+    copy(family::secrets, "shop/B", "shop/A");
+    copy(family::counters, "bot", "shop");
+    copy(family::projects, "bot", "shop");
+  }
+  auto const found = look(true);
+  BOOST_TEST((found.lost_secrets == std::set<std::string>{"bot/A", "shop/A"}));
+  BOOST_TEST((found.unnamed_projects == std::set<std::string>{"shop"}));
+  BOOST_TEST(left_of(found) == 6u);
+}
+
+// A machine that stopped while it started: the log of the time before is there again, as short as
+// it was, and nothing in it is needed.
+BOOST_AUTO_TEST_CASE(a_log_that_is_in_tables_by_now_is_not_looked_at) {
+  begin_with(good);
+  fs::path const old_log = only(".log");
+  std::string const bytes = read_file(old_log);
+  {
+    running_store store(*this);
+    static_cast<void>(store.must<core::secret_entry>(test::upsert("bot", "NEW", 1)));
+    BOOST_TEST(!fs::exists(old_log));
+    fs::remove_all(good);
+    fs::copy(folder.store(), good, fs::copy_options::recursive);
+  }
+  std::string damaged = bytes;
+  damaged[bytes.size() / 2] = static_cast<char>(damaged[bytes.size() / 2] ^ 1);
+  for (std::string const& old : {bytes.substr(0, bytes.size() - 5), damaged}) {
+    begin_with(good);
+    write_file(old_log, old);
+    auto const opens = [](core::value_place const&, std::string_view) { return true; };
+    auto const found =
+        salvage({folder.store(), share.check, &log, nullptr}, {share.rows, opens}, std::nullopt);
+    BOOST_TEST(!found.is_damaged());
+    BOOST_TEST(found.secrets == 9u);
+    running_store store(*this);
+    BOOST_TEST(test::names(*store.list("bot")) == "A,B,C,D,NEW,");
+  }
 }
 
 BOOST_AUTO_TEST_CASE(no_number_of_the_lost_part_is_given_out_again) {

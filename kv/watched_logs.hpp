@@ -1,4 +1,5 @@
-// A disk on which the logs of a store end where they are whole. For reading.
+// A disk that remembers which logs of a store were read, and on which they can be cut short. A log
+// that RocksDB does not read is not needed any more: all of it is in tables.
 #pragma once
 
 #include <rocksdb/file_system.h>
@@ -7,6 +8,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,19 +17,26 @@
 
 namespace tacit::kv {
 
-class short_logs final : public rocksdb::FileSystemWrapper {
+class watched_logs final : public rocksdb::FileSystemWrapper {
  public:
-  explicit short_logs(std::vector<scanned_log> const& logs)
-      : FileSystemWrapper(rocksdb::FileSystem::Default()) {
+  explicit watched_logs(std::shared_ptr<rocksdb::FileSystem> real)
+      : FileSystemWrapper(real ? std::move(real) : rocksdb::FileSystem::Default()) {}
+  char const* Name() const override { return "watched_logs"; }
+
+  // From now on they end where they are whole.
+  void cut(std::vector<scanned_log> const& logs) {
     for (scanned_log const& log : logs) bytes_[log.name] = log.sound_bytes;
   }
-  char const* Name() const override { return "short_logs"; }
+  // The names of those that were read.
+  [[nodiscard]] std::set<std::string> const& read() const noexcept { return read_; }
 
   rocksdb::IOStatus NewSequentialFile(std::string const& name, rocksdb::FileOptions const& how,
                                       std::unique_ptr<rocksdb::FSSequentialFile>* opened,
                                       rocksdb::IODebugContext* context) override {
     auto const status = FileSystemWrapper::NewSequentialFile(name, how, opened, context);
-    auto const known = bytes_.find(std::filesystem::path(name).filename());
+    std::string const log = std::filesystem::path(name).filename();
+    if (status.ok() && log.ends_with(".log")) read_.insert(log);
+    auto const known = bytes_.find(log);
     if (status.ok() && known != bytes_.end()) {
       *opened = std::make_unique<short_file>(std::move(*opened), known->second);
     }
@@ -51,6 +60,8 @@ class short_logs final : public rocksdb::FileSystemWrapper {
     std::uint64_t left_;
   };
 
+  // For the thread that opens the database.
+  std::set<std::string> read_;
   std::map<std::string, std::uint64_t> bytes_;
 };
 

@@ -318,7 +318,7 @@ void store::note_use(core::api_key_entry const& key, core::timestamp now) noexce
 }
 
 void store::write_last_uses() {
-  if (!takes_writes() || !has_room()) return;  // also: there may be no database
+  if (!is(writer_state::takes) || !has_room()) return;  // also: there may be no database
   auto const before = api_keys();
   auto updated = std::make_shared<core::api_key_directory>(*before);
   rocksdb::WriteBatch batch;
@@ -335,11 +335,12 @@ void store::write_last_uses() {
   if (batch.Count() == 0) return;
   // Not synced: nobody was told. It becomes durable with the next write that is.
   auto const written = database_->engine().Write({}, &batch);
-  if (written.ok()) publish(std::move(updated), *before);
+  if (!written.ok()) return note_failure(written);
+  publish(std::move(updated), *before);
 }
 
 result<void> store::submit(core::change& asked) {
-  if (failed_.load(std::memory_order_relaxed)) return errc::unavailable;
+  if (is(writer_state::failed)) return errc::unavailable;
   return queue_.push(asked);
 }
 
@@ -369,10 +370,7 @@ result<std::string> store::epoch_mark() const {
   return row;
 }
 
-bool store::writable() const noexcept {
-  return !failed_.load(std::memory_order_relaxed) && !stuck_.load(std::memory_order_relaxed) &&
-         has_room();
-}
+bool store::writable() const noexcept { return is(writer_state::takes) && has_room(); }
 
 bool store::has_room() const noexcept {
   struct statvfs about{};

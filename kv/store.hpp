@@ -103,6 +103,12 @@ class store final : public core::store {
   // A project's rows at one moment.
   class snapshot;
 
+  enum class writer_state : std::uint8_t {
+    takes,
+    stuck,   // the disk was full: everything is refused until the database is open again
+    failed,  // a write had an unknown outcome: everything is refused, and the process must end
+  };
+
   [[nodiscard]] std::shared_ptr<core::api_key_directory const> read_api_keys() const;
   void load_sequence();
   [[nodiscard]] core::result<core::project_entry> describe_project(core::project_id const& id,
@@ -113,7 +119,11 @@ class store final : public core::store {
                     generations::pending changed);
   void fail(std::string_view what, std::string_view detail) noexcept;
   void refuse_what_waits();
-  [[nodiscard]] bool takes_writes();
+  void note_failure(rocksdb::Status const& why) noexcept;
+  [[nodiscard]] bool is(writer_state asked) const noexcept {
+    return writer_.load(std::memory_order_relaxed) == asked;
+  }
+  void open_again_if_stuck();
   void open_again();
   [[nodiscard]] bool has_room() const noexcept;
   void publish(std::shared_ptr<core::api_key_directory const> keys,
@@ -134,8 +144,7 @@ class store final : public core::store {
   commit_memory memory_;        // owned by the commit thread
   generations generations_;
   watches watches_;
-  std::atomic<bool> failed_ = false;  // a write had an unknown outcome
-  std::atomic<bool> stuck_ = false;   // the disk was full: open the database again
+  std::atomic<writer_state> writer_ = writer_state::takes;  // changed by the commit thread only
   // Groups that met a full disk: written or not, which is known when it is open again. Owned by the
   // commit thread, as the time before which that is not tried once more.
   std::vector<generations::pending> unsettled_;

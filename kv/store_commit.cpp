@@ -46,14 +46,10 @@ void complete_all(std::span<core::change* const> changes) {
 bool store::run_commits() {
   auto last_uses_written = std::chrono::steady_clock::now();
   while (!queue_.closed_and_empty()) {
-    bool const stuck = stuck_.load(std::memory_order_relaxed);
+    bool const stuck = is(writer_state::stuck);
     auto const taken = queue_.take_all(stuck ? wait_for_room_at_most : wait_at_most);
-    if (taken.empty()) static_cast<void>(takes_writes());  // readiness waits for it
+    open_again_if_stuck();  // also without a change: readiness waits for it
     commit(taken);
-    if (failed_.load(std::memory_order_relaxed)) {
-      refuse_what_waits();
-      return false;
-    }
     write_receipts();
     write_epoch_mark();
     if (database_ != nullptr) database_->raise_floor();
@@ -62,20 +58,22 @@ bool store::run_commits() {
       write_last_uses();
       last_uses_written = now;
     }
+    if (is(writer_state::failed)) break;
   }
   write_receipts();
   write_epoch_mark();
   write_last_uses();
   // A log with a write of unknown outcome is left to the next start: flushed in part it would be
   // replayed in part.
-  if (!stuck_.load(std::memory_order_relaxed)) database_->flush();
-  return true;
+  if (is(writer_state::takes)) database_->flush();
+  refuse_what_waits();
+  return !is(writer_state::failed);
 }
 
 void store::write_receipts() {
   std::unique_lock lock(receipts_mutex_);
   // While the disk is full they wait: there is a bound on how many.
-  if (receipts_.empty() || !takes_writes() || !has_room()) return;
+  if (receipts_.empty() || !is(writer_state::takes) || !has_room()) return;
   std::vector<core::receipt> taken = receipts_.take_all();
   lock.unlock();
   rocksdb::WriteBatch batch;
@@ -83,36 +81,32 @@ void store::write_receipts() {
   if (batch.Count() == 0) return;
   // Not synced, as last uses: no delivery waited for it. No generation changes: no list shows it.
   auto const written = database_->engine().Write({}, &batch);
-  if (!written.ok()) {
-    parts_.log.write(core::severity::warn, "receipts of deliveries could not be written",
-                     {{"detail", std::string_view(written.ToString())}});
-  }
+  if (!written.ok()) note_failure(written);
 }
 
 void store::write_epoch_mark() {
   std::unique_lock lock(receipts_mutex_);
   // While the disk is full it waits, as receipts do.
-  if (epoch_mark_.empty() || !takes_writes() || !has_room()) return;
-  std::string const mark = std::exchange(epoch_mark_, {});
+  if (epoch_mark_.empty() || !is(writer_state::takes) || !has_room()) return;
+  std::string mark = std::exchange(epoch_mark_, {});
   lock.unlock();
   rocksdb::WriteOptions at_once;
   at_once.sync = true;
   auto const written =
       database_->engine().Put(at_once, database_->in(core::family::meta), "mark", mark);
-  if (!written.ok()) {
-    parts_.log.write(core::severity::warn, "the keeper's epoch mark could not be written",
-                     {{"detail", std::string_view(written.ToString())}});
-  }
+  if (written.ok()) return;
+  note_failure(written);
+  lock.lock();
+  if (epoch_mark_.empty()) epoch_mark_ = std::move(mark);  // no later one has come
 }
 
 void store::commit(std::vector<core::change*> const& taken) {
   std::size_t at = 0;
   while (at < taken.size()) {
-    if (!takes_writes()) {
+    if (!is(writer_state::takes)) {
       // Behind a write of unknown outcome nothing more is decided.
       std::span<core::change* const> const rest = std::span(taken).subspan(at);
-      refuse_all(rest,
-                 failed_.load(std::memory_order_relaxed) ? errc::unavailable : errc::storage_full);
+      refuse_all(rest, is(writer_state::failed) ? errc::unavailable : errc::storage_full);
       complete_all(rest);
       return;
     }
@@ -143,8 +137,7 @@ void store::write(commit_group& group, std::vector<core::change*> const& changes
     auto const written = database_->engine().Write(synced, &group.batch());
     if (!written.ok()) {
       write_failed(written, group, std::move(changed));
-      return refuse_all(changes, failed_.load(std::memory_order_relaxed) ? errc::unavailable
-                                                                         : errc::storage_full);
+      return refuse_all(changes, is(writer_state::failed) ? errc::unavailable : errc::storage_full);
     }
     generations_.end(changed);
     if (watches_.any()) watches_.fire(group.changed_projects());

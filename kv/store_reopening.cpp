@@ -12,47 +12,49 @@ constexpr std::chrono::seconds between_openings{2};
 }  // namespace
 
 void store::fail(std::string_view what, std::string_view detail) noexcept {
-  failed_.store(true, std::memory_order_relaxed);
+  writer_.store(writer_state::failed, std::memory_order_relaxed);
   parts_.log.write(core::severity::error, what, {{"detail", detail}});
+}
+
+void store::note_failure(rocksdb::Status const& why) noexcept {
+  std::string const detail = why.ToString();
+  // Behind a full disk in its own work the engine's refusals have other names.
+  if (!why.IsNoSpace() && !database_->met_full_disk()) {
+    return fail("a write failed and its outcome is unknown", detail);
+  }
+  writer_.store(writer_state::stuck, std::memory_order_relaxed);
+  parts_.log.write(core::severity::warn,
+                   "the disk was full in the middle of a write: writes are refused until the store "
+                   "is open again, reads go on",
+                   {{"detail", std::string_view(detail)}});
 }
 
 void store::write_failed(rocksdb::Status const& why, commit_group const& group,
                          generations::pending changed) {
-  // Behind a full disk in its own work the engine's refusals have other names.
-  if (!why.IsNoSpace() && !database_->met_full_disk()) {
-    fail("a write failed and its outcome is unknown", why.ToString());
-    return;
-  }
-  stuck_.store(true, std::memory_order_relaxed);
+  note_failure(why);
+  if (is(writer_state::failed)) return;
   unsettled_.push_back(std::move(changed));
   auto const projects = group.changed_projects();
   unsettled_projects_.insert(unsettled_projects_.end(), projects.begin(), projects.end());
-  parts_.log.write(core::severity::warn,
-                   "the disk was full in the middle of a write: writes are refused until the store "
-                   "is open again, reads go on",
-                   {{"detail", std::string_view(why.ToString())}});
 }
 
-bool store::takes_writes() {
-  if (failed_.load(std::memory_order_relaxed)) return false;
-  if (database_ != nullptr && database_->met_full_disk()) {
-    stuck_.store(true, std::memory_order_relaxed);
+void store::open_again_if_stuck() {
+  bool const met_full_disk = database_ != nullptr && database_->met_full_disk();
+  if (is(writer_state::takes) && met_full_disk) {
+    writer_.store(writer_state::stuck, std::memory_order_relaxed);
   }
-  if (!stuck_.load(std::memory_order_relaxed)) return true;
+  if (!is(writer_state::stuck)) return;
   auto const now = std::chrono::steady_clock::now();
-  if (now < next_opening_ || !has_room()) return false;
+  if (now < next_opening_ || !has_room()) return;
   next_opening_ = now + between_openings;
   try {
     open_again();
   } catch (no_room_to_open const& failure) {
     parts_.log.write(core::severity::warn, "the store could not be opened again yet",
                      {{"detail", std::string_view(failure.what())}});
-    return false;
   } catch (open_failure const& failure) {
     fail("the store could not be opened again", failure.what());
-    return false;
   }
-  return true;
 }
 
 void store::open_again() {
@@ -70,7 +72,7 @@ void store::open_again() {
   unsettled_.clear();
   if (watches_.any()) watches_.fire(unsettled_projects_);
   unsettled_projects_.clear();
-  stuck_.store(false, std::memory_order_relaxed);
+  writer_.store(writer_state::takes, std::memory_order_relaxed);
   parts_.log.write(core::severity::info, "the store is open again: writes go on", {});
 }
 

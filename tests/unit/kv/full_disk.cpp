@@ -185,6 +185,25 @@ BOOST_AUTO_TEST_CASE(readiness_comes_back_without_a_write) {
   must_have(store, "B,");
 }
 
+// What is written beside changes meets the full disk as well, and nobody asks again: without a word
+// of it the server would say that it can write.
+BOOST_AUTO_TEST_CASE(what_is_written_beside_changes_is_noticed_and_the_keepers_mark_is_kept) {
+  running_store store(*this);
+  static_cast<void>(store.must<core::project_entry>(test::create("bot")));
+  files->leave(0, ".log");
+  store->note_epoch_mark("the keeper's mark");
+  while (store->writable()) std::this_thread::yield();
+  files->leave_all();
+  auto const is_kept = [&] {
+    auto const mark = store->epoch_mark();
+    return mark && *mark == "the keeper's mark";
+  };
+  while (!is_kept()) std::this_thread::yield();
+  BOOST_TEST(store->writable());
+  static_cast<void>(store.must<core::secret_entry>(upsert("A")));
+  must_have(store, "A,");
+}
+
 BOOST_AUTO_TEST_CASE(a_disk_that_is_full_for_the_engines_own_work_is_the_same) {
   running_store store(*this);
   static_cast<void>(store.must<core::project_entry>(test::create("bot")));

@@ -32,6 +32,7 @@
 #include "net/listener.hpp"
 #include "net/now.hpp"
 #include "net/relay.hpp"
+#include "net/tls_library.hpp"
 #include "net/worker.hpp"
 
 namespace tacit::app {
@@ -364,6 +365,7 @@ int run_api_process(confined_hook hook) {
   if (configured.tls) {
     auto const first = receive<core::identity_message>(channel_descriptor);
     if (!first) return status_keeper_died;
+    net::init_tls(configured.connections);
     identity = require_identity(*first, *log);
   }
   try {

@@ -15,6 +15,7 @@
 #include "app/cli/error.hpp"
 #include "app/cli/output.hpp"
 #include "app/settings/settings.hpp"
+#include "net/tls_library.hpp"
 
 namespace tacit::bench {
 
@@ -24,6 +25,7 @@ namespace asio = boost::asio;
 
 constexpr std::time_t key_life_seconds = 24 * 60 * 60;
 constexpr int revoke_tries = 60;
+constexpr std::size_t few_more_sessions = 256;  // for what comes before and after the load
 
 std::string address_of(net::client_endpoint const& endpoint) {
   if (auto const* const local = std::get_if<net::unix_endpoint>(&endpoint)) return local->path;
@@ -76,8 +78,9 @@ account::account(options const& asked, std::string run) : asked_(asked), run_(st
     app::api_address const found = app::find_api({}, around);
     server_ = found.endpoint;
     auto* const remote = std::get_if<net::tcp_endpoint>(&server_);
-    if (remote != nullptr && remote->tls && asked.insecure) {
-      remote->tls->check = net::server_check::none;
+    if (remote != nullptr && remote->tls) {
+      net::init_tls(asked.connections + few_more_sessions);
+      if (asked.insecure) remote->tls->check = net::server_check::none;
     }
     prefix_ = found.prefix;
   } catch (app::cli_error const& fault) {

@@ -6,6 +6,7 @@
 #include <openssl/ssl.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -17,9 +18,11 @@ namespace tacit::net {
 
 namespace {
 
-// For private keys: the largest RSA key takes about 8 KB.
-constexpr std::size_t locked_bytes = 64 * 1024;
+// For private keys of certificates: the largest RSA key takes about 8 KB.
+constexpr std::size_t locked_bytes = 60 * 1024;
+constexpr std::size_t locked_session_bytes = 64;  // of a handshake's key on P-384
 constexpr int locked_piece_bytes = 32;
+constexpr std::size_t few_sessions = 64;
 
 constexpr char const* ciphers_of_1_2 = "ECDHE+AESGCM:ECDHE+CHACHA20";
 constexpr char const* groups = "X25519:P-256:P-384";
@@ -46,20 +49,21 @@ void* give_more(void* data, std::size_t bytes, char const* file, int line) {
   return larger;
 }
 
-bool set_up() {
+bool set_up(std::size_t sessions) {
   // The system's openssl.cnf may name modules to load and weaken what stands below.
   constexpr std::uint64_t how = OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT;
   CHECK(CRYPTO_set_mem_functions(give, give_more, take_back) == 1);
   CHECK(OPENSSL_init_ssl(how, nullptr) == 1);
   // Without locked memory keys lie in ordinary memory.
-  static_cast<void>(CRYPTO_secure_malloc_init(locked_bytes, locked_piece_bytes));
+  std::size_t const locked = std::bit_ceil(locked_bytes + sessions * locked_session_bytes);
+  static_cast<void>(CRYPTO_secure_malloc_init(locked, locked_piece_bytes));
   return true;
 }
 
 }  // namespace
 
-void init_tls() {
-  static bool const once = set_up();
+void init_tls(std::size_t sessions) {
+  static bool const once = set_up(sessions);
   static_cast<void>(once);
 }
 
@@ -68,7 +72,7 @@ void tls_release::operator()(ssl_st* session) const noexcept { SSL_free(session)
 void tls_release::operator()(bio_st* bytes) const noexcept { BIO_free(bytes); }
 
 tls_context_ptr make_tls_context(tls_side side) {
-  init_tls();
+  init_tls(few_sessions);
   tls_context_ptr made(
       SSL_CTX_new(side == tls_side::server ? TLS_server_method() : TLS_client_method()));
   if (made == nullptr) throw std::bad_alloc();

@@ -13,7 +13,7 @@ import argparse
 import os
 import sys
 
-from peers import balance, big, footprint, openloop, reads, writes
+from peers import balance, big, footprint, openloop, reads, tls, writes
 from peers.report import print_table, write_group
 from peers.rows import Plan, not_measured
 from peers.system import CORES, TACIT, note
@@ -30,6 +30,7 @@ GROUPS = {
     "start": footprint.start_rows,
     "limiter": reads.limiter_rows,
     "range": reads.range_rows,
+    "tls": tls.tls_rows,
     "big": big.big_rows,
 }
 

@@ -1,13 +1,13 @@
 """Rows about what tacit takes when it does little: `tacit run`, memory, time to start."""
 import os
-import socket
 import statistics
 import subprocess
 import time
 
 from peers.others import exchange
 from peers.rows import Row, at_most
-from peers.system import TACIT, free_port, note, raise_descriptor_limit, resident_kilobytes
+from peers.system import (TACIT, connect, free_port, note, raise_descriptor_limit,
+                          resident_kilobytes)
 from peers.tacit import PROJECT, Tacit
 
 RUNS = 50
@@ -51,7 +51,7 @@ def open_connections(server, count):
     length = len(exchange(server.list_url(), server.headers())[2])
     opened = []
     for _ in range(count):
-        connection = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+        connection = connect(server.port, server.tls)
         connection.sendall(request.encode())
         got = b""
         while b"\r\n\r\n" not in got or len(got.split(b"\r\n\r\n", 1)[1]) < length:

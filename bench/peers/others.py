@@ -1,9 +1,8 @@
 """The peers: nginx, Redis, etcd, each at its best for what it is compared in."""
 import os
-import socket
 import urllib.parse
 
-from peers.system import Server, children, free_port
+from peers.system import Server, children, connect, free_port
 
 
 def exchange(url, headers):
@@ -11,7 +10,7 @@ def exchange(url, headers):
     parts = urllib.parse.urlsplit(url)
     head = "GET %s HTTP/1.1\r\nHost: %s\r\n" % (parts.path, parts.netloc)
     head += "".join("%s: %s\r\n" % pair for pair in headers.items()) + "\r\n"
-    with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
+    with connect(parts.port, parts.scheme == "https", 10) as connection:
         connection.sendall(head.encode())
         got = b""
         while b"\r\n\r\n" not in got:
@@ -52,7 +51,7 @@ http {
   scgi_temp_path %(folder)s/scgi;
   default_type %(type)s;
   server {
-    listen 127.0.0.1:%(port)d backlog=4096;
+    listen 127.0.0.1:%(port)d%(tls)s;
 %(locations)s
   }
 }
@@ -64,10 +63,20 @@ http {
     }
 """
 
-    def __init__(self, answer, core=None, behind=""):
+    TLS = """ ssl backlog=4096;
+    ssl_certificate %s;
+    ssl_certificate_key %s;
+    ssl_protocols TLSv1.2 TLSv1.3;
+    ssl_session_cache off;
+    ssl_session_tickets off"""
+
+    def __init__(self, answer, core=None, behind="", identity=None):
+        """`identity`: paths of a certificate and its key, for TLS without resumption."""
         super().__init__(core)
         self.answer = answer
         self.behind = behind
+        self.identity = identity
+        self.tls = identity is not None
 
     def command(self):
         _, fields, body = self.answer
@@ -78,6 +87,7 @@ http {
         with open(path, "w") as file:
             file.write(self.CONFIGURATION % {
                 "folder": self.folder, "port": self.port, "type": kinds["content-type"],
+                "tls": self.TLS % self.identity if self.tls else " backlog=4096",
                 "locations": self.LOCATIONS % {
                     "headers": "\n".join(added), "body": body.decode(), "behind": self.behind}})
         return ["nginx", "-c", path, "-e", os.path.join(self.folder, "error.log")]

@@ -1,9 +1,11 @@
 """Processes, cores, memory and the machine."""
+import functools
 import os
 import platform
 import resource
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -42,6 +44,26 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+@functools.lru_cache(maxsize=None)
+def any_server():
+    """For TLS with servers of our own, whose certificate nobody needs to look at."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def connect(port, tls, timeout=60):
+    connection = socket.create_connection(("127.0.0.1", port), timeout=timeout)
+    if not tls:
+        return connection
+    try:
+        return any_server().wrap_socket(connection)
+    except BaseException:
+        connection.close()
+        raise
 
 
 def raise_descriptor_limit(wanted):
@@ -102,6 +124,7 @@ class Server:
     """A server of our own on loopback, with a folder of its own, gone after the `with`."""
     name = ""
     keeps_folder = False
+    tls = False
 
     def __init__(self, core=None):
         self.core = core
@@ -127,7 +150,7 @@ class Server:
         """For is_ready() of those that take connections before they answer."""
         asked = "GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+            with connect(self.port, self.tls, 5) as connection:
                 connection.sendall(asked.encode())
                 return connection.recv(64).startswith(b"HTTP/1.1 200")
         except OSError:
@@ -141,7 +164,7 @@ class Server:
 
     @property
     def url(self):
-        return "http://127.0.0.1:%d" % self.port
+        return "%s://127.0.0.1:%d" % ("https" if self.tls else "http", self.port)
 
     def start(self):
         self.folder = self.folder or temporary_folder()

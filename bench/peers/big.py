@@ -130,6 +130,7 @@ def fill(folder, projects):
         if filled.projects != projects:
             raise SystemExit("bench: %s has %d projects: remove it" % (folder, filled.projects))
         return filled
+    os.makedirs(folder, 0o755, exist_ok=True)
     with Kept(folder) as server:
         note("  big: filling %d projects" % projects)
         began = time.monotonic()

@@ -7,6 +7,7 @@
 
 #include "core/check.hpp"
 #include "core/limits.hpp"
+#include "net/now.hpp"
 
 namespace tacit::net {
 
@@ -26,9 +27,18 @@ bool relay::submit(relayed_request& one) {
   std::size_t& of_address = waiting_of_[one.address_hash];
   if (of_address >= core::limits::remote_requests_per_address_max) return false;
   ++of_address;
+  one.late_from_seconds = monotonic_microseconds() / 1'000'000 + reply_seconds_max;
   waiting_.push_back(&one);
   wake();
   return true;
+}
+
+relayed_request* relay::take_first() {
+  relayed_request* const one = waiting_.front();
+  waiting_.pop_front();
+  auto const its = waiting_of_.find(one->address_hash);
+  if (--its->second == 0) waiting_of_.erase(its);
+  return one;
 }
 
 void relay::invite(std::size_t requests) {
@@ -43,10 +53,7 @@ std::vector<core::request_message> relay::take() {
   [[maybe_unused]] auto const cleared = ::read(descriptor_, &ignored, sizeof ignored);
   std::vector<core::request_message> taken;
   for (; invited_ > 0 && !waiting_.empty(); --invited_) {
-    relayed_request* const one = waiting_.front();
-    waiting_.pop_front();
-    auto const its = waiting_of_.find(one->address_hash);
-    if (--its->second == 0) waiting_of_.erase(its);
+    relayed_request* const one = take_first();
     under_way_.emplace(++last_number_, one);
     taken.push_back({last_number_, std::move(one->sealed)});
   }
@@ -63,6 +70,25 @@ void relay::reply(core::reply_message piece) {
   under_way_.erase(found);
   lock.unlock();
   one->done();
+}
+
+void relay::forget_late(std::int64_t now_seconds) {
+  std::vector<relayed_request*> late;
+  {
+    std::lock_guard const lock(mutex_);
+    while (!waiting_.empty() && waiting_.front()->late_from_seconds <= now_seconds) {
+      late.push_back(take_first());
+    }
+    std::erase_if(under_way_, [&](auto const& one) {
+      bool const is_late = one.second->late_from_seconds <= now_seconds;
+      if (is_late) late.push_back(one.second);
+      return is_late;
+    });
+  }
+  for (relayed_request* const one : late) {
+    one->reply.clear();  // a piece is none
+    one->done();
+  }
 }
 
 void relay::close() {

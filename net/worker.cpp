@@ -143,6 +143,7 @@ task<void> worker::keep_time() {
     co_await tick_.async_wait(token);
     now_seconds_ = monotonic_seconds();
     service_.grow_old();
+    service_.to_keeper().forget_late(now_seconds_);
     check_deadlines();
   }
   sockets_.close();

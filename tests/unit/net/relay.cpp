@@ -7,6 +7,7 @@
 #include <deque>
 
 #include "core/limits.hpp"
+#include "net/now.hpp"
 
 namespace tacit::net {
 namespace {
@@ -97,6 +98,32 @@ BOOST_AUTO_TEST_CASE(the_end_is_told_to_all_once) {
   BOOST_TEST(waiting.times_done == 1u);
   BOOST_TEST(late.times_done == 0u);
   BOOST_TEST(under_way.request.reply == "");
+}
+
+BOOST_AUTO_TEST_CASE(a_reply_that_does_not_come_or_not_whole_is_given_up) {
+  relay passes;
+  counted without("a");
+  counted in_part("b");
+  counted not_invited("c");
+  passes.invite(2);
+  for (counted* const one : {&without, &in_part, &not_invited}) {
+    BOOST_TEST(passes.submit(one->request));
+  }
+  auto const taken = passes.take();
+  BOOST_REQUIRE(taken.size() == 2u);
+  passes.reply({taken[1].request, false, "a piece"});
+  auto const late = monotonic_microseconds() / 1'000'000 + relay::reply_seconds_max + 1;
+  passes.forget_late(late - 5);
+  BOOST_TEST(without.times_done == 0u);
+  passes.forget_late(late);
+  passes.forget_late(late);
+  passes.reply({taken[0].request, true, "too late"});
+  passes.reply({taken[1].request, true, "too late"});
+  passes.close();
+  for (counted* const one : {&without, &in_part, &not_invited}) {
+    BOOST_TEST(one->times_done == 1u);
+    BOOST_TEST(one->request.reply == "");
+  }
 }
 
 BOOST_AUTO_TEST_CASE(only_so_many_wait) {

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from harness import BUILD, ROOT, TACIT, Server
+from test_tls import make_pki, tls_server  # noqa: F401
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "torture"))
 
@@ -24,6 +25,15 @@ def test_one_round_leaves_no_value_anywhere():
         campaign.run(1)
         assert campaign.faults() == {}
         assert all(campaign.searched.values()) and len(campaign.controls) > 10
+
+
+def test_what_goes_over_tls_leaves_none_either(pki):
+    with tls_server(pki, log_level="debug", threads=2) as server:
+        campaign = leaks.started(server, pki.certificate)
+        campaign.values_over_http()
+        campaign.another_machine(0)
+        campaign.look_at_everything()
+        assert campaign.faults() == {}
 
 
 def test_a_value_in_an_answer_a_log_a_file_would_be_found():

@@ -143,21 +143,26 @@ def body_of(name, value, escaped=None):
     return body.encode()
 
 
-def read_answers(raw, count):
-    """That many answers from a connection; their statuses."""
-    statuses, buffer = [], b""
-    while len(statuses) < count:
+def read_texts(raw, count):
+    """That many answers from a connection, as they came."""
+    texts, buffer = [], b""
+    while len(texts) < count:
         head, found, rest = buffer.partition(b"\r\n\r\n")
         if found:
             length = int(re.search(rb"(?i)\r\ncontent-length: *(\d+)", head).group(1))
             if len(rest) >= length:
-                statuses.append(int(head.split()[1]))
+                texts.append(head + found + rest[:length])
                 buffer = rest[length:]
                 continue
         chunk = raw.recv(65536)
-        assert chunk, (statuses, buffer)
+        assert chunk, (texts, buffer)
         buffer += chunk
-    return statuses
+    return texts
+
+
+def read_answers(raw, count):
+    """That many answers from a connection; their statuses."""
+    return [int(text.split(None, 2)[1]) for text in read_texts(raw, count)]
 
 
 def ask(server, sent):

@@ -4,22 +4,15 @@ import re
 import pytest
 
 from harness import wait_until
-from pki import Authority, openssl
+from pki import openssl
 from test_memory import (  # the tests run here too, with the server below
     PROJECT, make_key, pytestmark, search, test_answered_values_are_gone,
     test_escaped_values_are_gone, test_half_a_request_is_found_and_the_whole_is_not,
     test_pipelined_values_are_gone, test_refused_values_are_gone,
     test_values_in_several_segments_are_gone, test_values_of_broken_connections_are_gone)
-from test_tls import put_files, read_anew, subject_of, tls_server
+from test_tls import make_pki, put_files, read_anew, subject_of, tls_server
 
 ANEW = "serving with the certificate as read anew"
-
-
-@pytest.fixture(scope="module", name="pki")
-def make_pki(tmp_path_factory):
-    authority = Authority(str(tmp_path_factory.mktemp("pki")))
-    authority.server = authority.issue("server")
-    return authority
 
 
 @pytest.fixture(name="server")

@@ -9,6 +9,7 @@ import os
 import pytest
 
 from harness import ORDINARY, PROBE, ROOT, TACIT, Server, wait_until
+from test_tls import make_pki, tls_server  # noqa: F401
 
 ALWAYS = """connect_keeper pidfd_open continue_keeper fork posix_spawn clone3 execve socket_unix
     socket_inet socket_inet6 socket_netlink socketpair io_uring_setup memfd_create map_executable
@@ -21,7 +22,7 @@ SAME_UID = ["read_root_key", "rename_in_run", "create_in_run", "signal_keeper"]
 SAME_UID += """chmod_key chown_key touch_key append_to_victim rename_victim_into_store
     open_truncating unlink_victim link_key_into_store attribute_on_run write_lock_file tkill_keeper
     tgkill_keeper queue_signal_to_keeper pidfd_signal_keeper priority_of_keeper limits_of_keeper
-    cores_of_keeper""".split()
+    cores_of_keeper read_runtimes write_runtimes rename_runtimes read_tls_key""".split()
 BOTH_ROOT = """ptrace_keeper keeper_mem keeper_environ keeper_vm_readv pidfd_getfd socket_packet
     setuid_root""".split()
 BOTH_ROOT += """truncate_key write_etc keeper_maps keeper_descriptors keeper_root keeper_folder
@@ -66,13 +67,17 @@ def make_victim(server, user):
     return path
 
 
-def probe(way, sandbox):
+def probe(pki, way, sandbox):
     user, api_user, uid, _ = WAYS[way]
     if api_user is not None and not ROOT:
         pytest.skip("needs root")
     settings = {} if api_user is None else {"api_user": api_user}
-    server = Server(binary=PROBE, user=user, sandbox=sandbox, **settings)
+    server = tls_server(pki, binary=PROBE, user=user, sandbox=sandbox, **settings)
+    if ROOT and user is not None:
+        for name in ("tls_certificate", "tls_key"):
+            os.chown(server.settings[name], int(user), int(user))
     server.more_environment = {"PROBE_KEY": os.path.join(server.data, "root.key"),
+                               "PROBE_TLS_KEY": server.settings["tls_key"],
                                "PROBE_RUN": os.path.join(server.data, "run"),
                                "PROBE_STORE": os.path.join(server.data, "store"),
                                "PROBE_VICTIM": make_victim(server, user)}
@@ -95,19 +100,19 @@ def probe(way, sandbox):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_with_the_sandbox_everything_is_refused(way):
-    outcomes = {name: one["outcome"] for name, one in probe(way, "on").items()}
+def test_with_the_sandbox_everything_is_refused(pki, way):
+    outcomes = {name: one["outcome"] for name, one in probe(pki, way, "on").items()}
     assert outcomes == dict.fromkeys(ALL, "refused")
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_without_the_sandbox_the_same_attempts_succeed(way):
+def test_without_the_sandbox_the_same_attempts_succeed(pki, way):
     succeeds = set(WAYS[way][3])
     if way == "root-and-root" and own_capabilities() != set(NEEDED_CAPABILITIES):
         pytest.skip("this root lacks " + " or ".join(NEEDED_CAPABILITIES))
     if io_uring_is_disabled():
         succeeds.discard("io_uring_setup")
-    found = probe(way, "off")
+    found = probe(pki, way, "off")
     outcomes = {name: (one["outcome"], one.get("errno")) for name, one in found.items()}
     expected = {name: "succeeded" if name in succeeds else "refused" for name in ALL}
     assert {name: one[0] for name, one in outcomes.items()} == expected, outcomes

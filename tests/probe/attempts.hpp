@@ -9,9 +9,9 @@
 // From the environment (not TACIT_…, which settings would refuse): PROBE_KEY, the path of
 // root.key; PROBE_RUN, the folder of keeper.sock. The keeper is the parent process.
 //
-// PROBE_STORE, the store's folder; PROBE_VICTIM, a file of the user that starts the server, whose
-// text does not matter and which may be gone afterwards. With PROBE_CHANNEL the process tries none
-// of this, but plays a false api process (false_api.cpp).
+// PROBE_TLS_KEY, the file of tls.key; PROBE_STORE, the store's folder; PROBE_VICTIM, a file of the
+// user that starts the server, whose text does not matter and which may be gone afterwards. With
+// PROBE_CHANNEL the process tries none of this, but plays a false api process (false_api.cpp).
 //
 // With `sandbox = "on"` every attempt must be refused. That proves something only where it succeeds
 // with `sandbox = "off"`, and the uid alone stops some of them. "yes" is what succeeds with "off":
@@ -51,6 +51,7 @@
 //   on files (attempts_on_files.cpp)
 //   chmod_key chown_key touch_key append_to_victim rename_victim_into_store open_truncating
 //   unlink_victim link_key_into_store attribute_on_run write_lock_file
+//   read_runtimes write_runtimes rename_runtimes read_tls_key
 //                            yes                  -                    yes
 //   symlink_in_store pipe_in_store setuid_file_in_store watch_run list_root shared_memory_file
 //                            yes                  yes                  yes

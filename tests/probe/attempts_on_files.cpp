@@ -80,6 +80,34 @@ int shared_memory_file() {
 // Through the descriptor that the api process has of it, which is for reading.
 int write_lock_file() { return close_or_errno(open("/proc/self/fd/4", O_RDWR | O_CLOEXEC)); }
 
+// The keeper makes its file of enrolments while this process starts: it may not be there yet.
+template <typename Attack>
+int once_it_is_there(Attack attack) {
+  int error = attack();
+  for (int tries = 0; error == ENOENT && tries < 10'000; ++tries) {
+    usleep(1000);
+    error = attack();
+  }
+  return error;
+}
+std::string runtimes_path() { return key_path().substr(0, key_path().rfind('/')) + "/runtimes"; }
+int open_runtimes(int how) {
+  return once_it_is_there([how] { return close_or_errno(open(runtimes_path().c_str(), how)); });
+}
+int read_runtimes() { return open_runtimes(O_RDONLY | O_CLOEXEC); }
+int write_runtimes() { return open_runtimes(O_RDWR | O_CLOEXEC); }
+int rename_runtimes() {
+  std::string const there = runtimes_path() + ".renamed";
+  return once_it_is_there([&there] {
+    if (rename(runtimes_path().c_str(), there.c_str()) != 0) return errno;
+    return errno_unless(rename(there.c_str(), runtimes_path().c_str()) == 0);
+  });
+}
+// As a renewed certificate comes to the api process: from the keeper, not from the file.
+int read_tls_key() {
+  return close_or_errno(open(from_environment("PROBE_TLS_KEY").c_str(), O_RDONLY | O_CLOEXEC));
+}
+
 constexpr std::array attempts{
     attempt{"truncate_key", truncate_key},
     attempt{"chmod_key", chmod_key},
@@ -99,6 +127,10 @@ constexpr std::array attempts{
     attempt{"list_root", list_root},
     attempt{"shared_memory_file", shared_memory_file},
     attempt{"write_lock_file", write_lock_file},
+    attempt{"read_runtimes", read_runtimes},
+    attempt{"write_runtimes", write_runtimes},
+    attempt{"rename_runtimes", rename_runtimes},
+    attempt{"read_tls_key", read_tls_key},
 };
 
 }  // namespace

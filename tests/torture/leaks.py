@@ -21,14 +21,19 @@ import signal
 import string
 import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "e2e"))
 
 import harness  # noqa: E402
 from harness import SUBKEY_INSTANCE, Server, clean_environment, derive, wait_until  # noqa: E402
-from test_memory import open_connections, read_answers, request, search  # noqa: E402
+from pki import Authority  # noqa: E402
+from remote import Runtime  # noqa: E402
+from test_memory import open_connections, read_answers, read_texts, request, search  # noqa: E402
+from test_tls import tls_server  # noqa: E402
 
 PROJECT = "leaks-project"
+REMOTE = "leaks-remote"
 PIECE = 8  # bytes
 RANDOM = random.SystemRandom()
 PLACES = ("answers", "log", "files", "proc", "api memory", "keeper memory")
@@ -59,9 +64,10 @@ class Label(Canary):
 
 
 class Campaign:
-    def __init__(self, server):
+    def __init__(self, server, ca_file=""):
         self.server = server
         self.key = server.make_key()
+        self.ca_file = ca_file
         self.canaries = {}
         self.hits = {}     # path -> {place: number}
         self.searched = dict.fromkeys(PLACES, 0)
@@ -89,10 +95,10 @@ class Campaign:
     def send(self, data, count=1):
         with self.server.connect_raw() as raw:
             raw.sendall(data)
-            got = b""
+            got = b"".join(read_texts(raw, count)) if self.server.tls else b""
             with contextlib.suppress(ConnectionError):
                 raw.shutdown(1)
-                while chunk := raw.recv(65536):
+                while not self.server.tls and (chunk := raw.recv(65536)):
                     got += chunk
         assert got.count(b"HTTP/1.1 ") >= count, got[:200]
         self.look("answers", got)
@@ -281,6 +287,39 @@ class Campaign:
         c = self.canary("id asked for at keeper.sock")
         self.look("answers", self.server.deliver(c.text).body)
 
+    def another_machine(self, number):
+        """An identity is made, enrolled, used and revoked: its key is nobody else's."""
+        delivered = self.canary("delivered to a runtime")
+        self.server.put(REMOTE, "REMOTE", delivered.text)
+        runtime = Runtime(self.server.own_folder, "web-%d" % number)
+        runtime.enrol(self.server, REMOTE, name="web-%d" % number)
+        with open(runtime.file) as file:
+            text = file.read().split()[4]
+        own = self.canary("a runtime's private key")
+        raw = base64.urlsafe_b64decode(text + "=")
+        own.needles = [raw[:16], raw[16:], text[:16].encode(), text[-16:].encode(),
+                       raw.hex().encode()]
+        asked = ["--project", REMOTE, *runtime.options(self.server.url)]
+        for arguments in (["env", *asked, "--format", "json"],
+                          ["run", *asked, "--", "printenv", "REMOTE"]):
+            done = runtime.tacit(*arguments, TACIT_CA_FILE=self.ca_file)
+            self.control(arguments[0] + " --server", delivered.text.encode() in done.stdout)
+            self.look("answers", done.stderr)
+            self.look("answers", done.stdout.replace(delivered.text.encode(), b""))
+        running = subprocess.Popen(
+            [self.server.binary, "run", *asked, "--", "sh", "-c", "echo ready; read x"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env=clean_environment(TACIT_CA_FILE=self.ca_file))
+        assert running.stdout.readline() == b"ready\n"
+        with open("/proc/%d/cmdline" % running.pid, "rb") as file:
+            self.look("proc", file.read())
+        self.look("answers", running.communicate(b"\n", timeout=60)[1])
+        for arguments in (["runtime", "list"], ["runtime", "revoke", "web-%d" % number]):
+            assert self.cli(*arguments).returncode == 0
+        refused = runtime.tacit("env", *asked, "--format", "json", TACIT_CA_FILE=self.ca_file)
+        self.control("a revoked runtime is unauthorized", b"unauthorized" in refused.stderr)
+        self.look("answers", refused.stdout + refused.stderr)
+
     # --- what is left ---
 
     def look_at_process(self, pid):
@@ -336,19 +375,23 @@ class Campaign:
                 if not path.startswith("id ") or not set(where) <= set(PLACES[-2:])}
 
     def run(self, rounds):
-        for _ in range(rounds):
+        for number in range(rounds):
             self.values_over_http()
             self.refused()
             self.broken_off()
             self.api_keys()
             self.command_line()
             self.delivery()
+            self.another_machine(number)
             self.lists()
-            self.look_at_memory()
-            self.look_at_log()
-            self.look_at_files()
-            self.look_at_process(self.server.pid)
-            self.look_at_process(self.server.api_pid())
+            self.look_at_everything()
+
+    def look_at_everything(self):
+        self.look_at_memory()
+        self.look_at_log()
+        self.look_at_files()
+        self.look_at_process(self.server.pid)
+        self.look_at_process(self.server.api_pid())
 
 
 class Dumping(Server):
@@ -406,21 +449,14 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=20)
     rounds = parser.parse_args().rounds
-    failed = False
-    with Server(log_level="debug", limits_failed_auth_per_minute=0, threads=2,
-                limits_head_seconds=5, limits_body_seconds=5) as server:
-        campaign = started(server)
-        campaign.run(rounds)
-        print("%d paths x %d rounds, %d needles in the last; %d controls found what they must"
-              % (len(campaign.canaries), rounds,
-                 sum(len(one.needles) for one in campaign.canaries.values()),
-                 len(campaign.controls)))
-        for place in PLACES:
-            hits = sum(one.get(place, 0) for one in campaign.hits.values())
-            print("%-14s searched %6d times, %d hits" % (place, campaign.searched[place], hits))
-        for path, where in campaign.hits.items():
-            print("  %s: %s" % (path, where))
-        failed = bool(campaign.faults())
+    more = {"log_level": "debug", "threads": 2, "limits_head_seconds": 5, "limits_body_seconds": 5}
+    with Server(limits_failed_auth_per_minute=0, **more) as server:
+        failed = report(started(server), "HTTP", rounds)
+    with tempfile.TemporaryDirectory() as folder:
+        authority = Authority(folder)
+        with tls_server(authority, authority.issue("server"), **more) as server:
+            campaign = started(server, authority.certificate)
+            failed = report(campaign, "HTTPS", max(1, rounds // 4)) or failed
     for which in ("api", "keeper"):
         for how in (signal.SIGSEGV, signal.SIGABRT):
             hits, seen = crash(harness.TACIT, which, how)
@@ -430,12 +466,27 @@ def main():
     return 1 if failed else 0
 
 
-def started(server):
+def report(campaign, what, rounds):
+    """Runs it; whether there was a fault."""
+    campaign.run(rounds)
+    print("%s: %d paths x %d rounds, %d needles in the last; %d controls found what they must"
+          % (what, len(campaign.canaries), rounds,
+             sum(len(one.needles) for one in campaign.canaries.values()), len(campaign.controls)))
+    for place in PLACES:
+        hits = sum(one.get(place, 0) for one in campaign.hits.values())
+        print("%-14s searched %6d times, %d hits" % (place, campaign.searched[place], hits))
+    for path, where in campaign.hits.items():
+        print("  %s: %s" % (path, where))
+    return bool(campaign.faults())
+
+
+def started(server, ca_file=""):
     server.make_project(PROJECT, secretLimit=100)
     server.make_project("leaks-labels")
+    server.make_project(REMOTE)
     server.make_project("leaks-full", secretLimit=1)
     server.put("leaks-full", "A", "x")
-    return Campaign(server)
+    return Campaign(server, ca_file)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ namespace tacit::kv {
 namespace {
 
 namespace fs = std::filesystem;
-using core::errc;
 using core::family;
 using test::running_store;
 

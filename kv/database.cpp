@@ -321,14 +321,15 @@ std::unique_ptr<database> database::open(store_place const& place) {
 std::unique_ptr<database> database::open_what_is_left(store_place const& place) {
   std::string const& folder = place.folder;
   auto const mark = read_store_mark(folder);
-  if (mark && *mark) {
-    if ((*mark)->format != store_format) fail_other_format(folder, (*mark)->format);
-    if ((*mark)->check != place.check) fail_wrong_key(folder);
-    if ((*mark)->made) check_floor(folder, (*mark)->floor);
+  std::optional<store_mark> const known = mark ? *mark : std::nullopt;
+  if (known) {
+    if (known->format != store_format) fail_other_format(folder, known->format);
+    if (known->check != place.check) fail_wrong_key(folder);
+    if (known->made) check_floor(folder, known->floor);
   }
   std::unique_ptr<database> opened(new database(place));
   opened->open_engine(open_mode::rescue);
-  if (!mark || !*mark) opened->check_rows(place.check);  // else the mark has said it
+  if (!known) opened->check_rows(place.check);  // else the mark has said it
   return opened;
 }
 

@@ -182,20 +182,28 @@ class reading {
     std::string const prefix = core::secrets_prefix_of(*id);
     core::counter_row counters;
     bool lost = false;
+    auto const lose = [&](std::string const& key) {
+      found_.lost_secrets.insert(key);
+      lost = true;
+    };
     for (auto at = all_secrets.lower_bound(prefix);
          at != all_secrets.end() && at->starts_with(prefix); ++at) {
-      auto const secret = read_secret(*id, *at);
-      if (secret && !*secret) continue;
-      if (!secret || is_gone) {
-        found_.lost_secrets.insert(*at);
-        lost = true;
+      auto read = read_secret(*id, *at);
+      if (!read) {
+        lose(*at);
+        continue;
+      }
+      auto const secret = *std::move(read);
+      if (!secret) continue;
+      if (is_gone) {
+        lose(*at);
         continue;
       }
       ++counters.secrets;
-      counters.updated = std::max(counters.updated, (*secret)->about.updated);
-      sequence_ = std::max(sequence_, (*secret)->about.version);
-      put(family::secrets, *at, (*secret)->row);
-      put(family::values, *at, (*secret)->value);
+      counters.updated = std::max(counters.updated, secret->about.updated);
+      sequence_ = std::max(sequence_, secret->about.version);
+      put(family::secrets, *at, secret->row);
+      put(family::values, *at, secret->value);
     }
     if (is_gone) return;
     ++found_.projects;
@@ -288,7 +296,7 @@ salvaged salvage(store_place const& from, salvage_parts const& parts,
   std::unique_ptr<database> to;
   if (into) to = database::open({*into, from.check, from.log, nullptr});
   salvaged found = reading(from, parts, to.get()).run();
-  if (to && !to->flush()) throw open_failure("cannot write the new store " + *into);
+  if (into && !to->flush()) throw open_failure("cannot write the new store " + *into);
   return found;
 }
 

@@ -83,6 +83,7 @@ def line_of_a_start_under(limit, value, server):
     return None if serves else lines[-1]
 
 
+@UNSANITIZED
 def test_too_few_descriptors_are_told():
     with Server() as server:
         assert server.stop() == 0

@@ -10,8 +10,7 @@ namespace tacit::probe {
 
 void once_confined() {
   if (std::getenv("PROBE_CHANNEL") != nullptr) play_false_api();
-  if (std::getenv("PROBE_POINT") != nullptr || std::getenv("PROBE_CLOCK") != nullptr) return;
-  attempt_everything();
+  if (std::getenv("PROBE_KEY") != nullptr) attempt_everything();
 }
 
 }  // namespace tacit::probe

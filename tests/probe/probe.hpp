@@ -4,7 +4,7 @@
 //   PROBE_CHANNEL=LIE        play a false api process (false_api.cpp)
 //   PROBE_POINT=NAME         end at a point (points.cpp)
 //   PROBE_CLOCK=FILE         have the clocks set (clocks.cpp)
-//   none of them             try what an attacker would try (attempts.hpp)
+//   PROBE_KEY=FILE           try what an attacker would try (attempts.hpp), also on this root key
 #pragma once
 
 namespace tacit::probe {

@@ -230,7 +230,7 @@ BOOST_AUTO_TEST_SUITE(power)
 BOOST_AUTO_TEST_CASE(nothing_acknowledged_is_lost_when_the_power_is_cut) {
   std::uint64_t const seed = number_from("TACIT_SEED", static_cast<std::uint64_t>(getpid()) * 7919);
   many_lives store(seed, true);
-  for (std::uint64_t left = number_from("TACIT_POWER_CUTS", 60); left > 0; --left) store.live();
+  for (std::uint64_t left = number_from("TACIT_POWER_CUTS", 30); left > 0; --left) store.live();
   std::cout << "TACIT_SEED=" << seed << ": " << store.cuts << " cuts, opened " << store.opened
             << ", cut while opening " << store.cut_while_opening << ", refused " << store.refused
             << ", of them recovered " << store.recovered << ", wrong " << store.wrong

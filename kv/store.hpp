@@ -120,6 +120,7 @@ class store final : public core::store {
   void fail(std::string_view what, std::string_view detail) noexcept;
   void refuse_what_waits();
   void note_failure(rocksdb::Status const& why) noexcept;
+  void get_stuck(std::string_view detail) noexcept;
   [[nodiscard]] bool is(writer_state asked) const noexcept {
     return writer_.load(std::memory_order_relaxed) == asked;
   }

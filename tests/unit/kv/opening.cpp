@@ -38,6 +38,21 @@ void put_meta(surroundings& around, std::string_view key, std::string_view row) 
       raw->engine().Put({}, raw->in(core::family::meta), as_slice(key), as_slice(row)).ok());
 }
 
+void erase_meta(surroundings& around, std::string_view key) {
+  auto const raw = around.open_database();
+  BOOST_REQUIRE(raw->engine().Delete({}, raw->in(core::family::meta), as_slice(key)).ok());
+}
+
+// Every file and what is in it.
+std::map<std::string, std::string> picture(std::string const& folder) {
+  std::map<std::string, std::string> files;
+  for (auto const& entry : std::filesystem::directory_iterator(folder)) {
+    std::ifstream file(entry.path(), std::ios::binary);
+    files[entry.path().filename()] = {std::istreambuf_iterator<char>(file), {}};
+  }
+  return files;
+}
+
 std::string format_row(std::uint32_t number) {
   std::string row;
   core::wire_writer(row).number(number);
@@ -85,7 +100,7 @@ BOOST_AUTO_TEST_CASE(numbers_go_on_where_they_ended_after_a_reopen) {
     version = store.must<core::secret_entry>(test::upsert("bot", "A", 1)).version;
   }
   running_store store(*this);
-  BOOST_TEST(store.must<core::secret_entry>(test::upsert("bot", "A", 2)).version > version);
+  BOOST_TEST(store.must<core::secret_entry>(test::upsert("bot", "A", 2)).version == version + 1);
 }
 
 BOOST_AUTO_TEST_CASE(a_store_exists_once_it_was_opened) {
@@ -131,18 +146,10 @@ BOOST_AUTO_TEST_CASE(a_newer_format_in_the_mark_is_told_before_a_wrong_key) {
 
 BOOST_AUTO_TEST_CASE(a_start_that_is_refused_changes_no_file) {
   static_cast<void>(open_database());
-  auto const picture = [&] {
-    std::map<std::string, std::string> files;
-    for (auto const& entry : std::filesystem::directory_iterator(folder.store())) {
-      std::ifstream file(entry.path(), std::ios::binary);
-      files[entry.path().filename()] = {std::istreambuf_iterator<char>(file), {}};
-    }
-    return files;
-  };
   auto const check_unchanged = [&](core::key_check const& check) {
-    auto const before = picture();
+    auto const before = picture(folder.store());
     BOOST_TEST(refusal(folder.store(), check) != "");
-    BOOST_CHECK(picture() == before);
+    BOOST_CHECK(picture(folder.store()) == before);
   };
   check_unchanged({});
   BOOST_REQUIRE(
@@ -201,6 +208,9 @@ BOOST_AUTO_TEST_CASE(a_mark_is_read_as_it_was_written_and_no_cut_or_other_one_is
   other = whole;
   other[other.size() - 17] = 2;
   BOOST_TEST(is_corrupt(other));
+  other = whole;
+  other[8] = 0;  // its format, which is 3
+  BOOST_TEST(is_corrupt(other));
 }
 
 BOOST_AUTO_TEST_CASE(a_damaged_format_is_refused) {
@@ -248,6 +258,50 @@ BOOST_AUTO_TEST_CASE(a_store_that_lacks_any_other_family_is_refused) {
   }
 }
 
+// One of before there were marks, or one that has lost it.
+BOOST_AUTO_TEST_CASE(a_store_without_its_mark_is_looked_at_before_anything_is_changed) {
+  static_cast<void>(open_database());
+  std::filesystem::remove(folder.store() + "/STORE");
+  auto const before = picture(folder.store());
+  BOOST_TEST(says(refusal(folder.store(), {}), "root key"));
+  BOOST_CHECK(picture(folder.store()) == before);
+  BOOST_TEST(refusal(folder.store(), share.check) == "");
+  BOOST_TEST((*read_store_mark(folder.store()))->made);
+}
+
+BOOST_AUTO_TEST_CASE(a_mark_that_is_no_file_of_its_own_is_not_read) {
+  static_cast<void>(open_database());
+  std::string const mark = folder.store() + "/STORE";
+  std::filesystem::rename(mark, folder.path() + "/mark");
+  std::filesystem::create_symlink(folder.path() + "/mark", mark);
+  BOOST_TEST(test::is(read_store_mark(folder.store()), core::errc::unavailable));
+  BOOST_TEST(refusal(folder.store(), share.check) != "");
+  std::filesystem::remove(mark);
+  std::filesystem::create_directory(mark);
+  BOOST_TEST(test::is(read_store_mark(folder.store()), core::errc::unavailable));
+  BOOST_TEST(refusal(folder.store(), share.check) != "");
+}
+
+BOOST_AUTO_TEST_CASE(a_mark_that_cannot_be_written_stops_the_first_start_and_any_other) {
+  std::string const in_the_way = folder.store() + "/STORE.new";
+  for (bool const is_first : {true, false}) {
+    std::filesystem::create_directory(in_the_way);
+    BOOST_TEST(says(refusal(folder.store(), share.check), "cannot write the file STORE"));
+    if (is_first) BOOST_TEST(!store_exists(folder.store()));
+    std::filesystem::remove(in_the_way);
+    BOOST_TEST(refusal(folder.store(), share.check) == "");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_store_without_one_of_its_first_rows_is_refused) {
+  for (std::string_view const row : {"check", "format"}) {
+    surroundings around;
+    static_cast<void>(around.open_database());
+    erase_meta(around, row);
+    BOOST_TEST(refusal(around.folder.store(), around.share.check) != "");
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_store_in_use_is_refused_and_says_so) {
   auto const first = open_database();
   BOOST_TEST(says(refusal(folder.store(), share.check), "in use"));
@@ -264,6 +318,12 @@ BOOST_AUTO_TEST_CASE(rows_of_another_root_key_are_refused_whatever_the_mark_says
   static_cast<void>(open_database());
   put_meta(*this, "check", std::string(share.check.size(), 'c'));
   BOOST_TEST(says(refusal(folder.store(), share.check), "root key"));
+  // Not as if it was made now, either: that would write the rows.
+  BOOST_REQUIRE(
+      write_store_mark(folder.store(), {store_format, share.check, false, {}}).has_value());
+  for (int again = 0; again < 2; ++again) {
+    BOOST_TEST(says(refusal(folder.store(), share.check), "root key"));
+  }
 }
 
 BOOST_AUTO_TEST_CASE(a_damaged_sequence_or_api_key_stops_the_start) {

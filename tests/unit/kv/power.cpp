@@ -241,6 +241,22 @@ BOOST_AUTO_TEST_CASE(nothing_acknowledged_is_lost_when_the_power_is_cut) {
   BOOST_TEST(store.acknowledged > store.cuts);
 }
 
+BOOST_AUTO_TEST_CASE(a_store_that_was_just_made_is_there_after_a_cut) {
+  for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+    test::surroundings around;
+    std::mt19937_64 rng(seed);
+    auto const disk = std::make_shared<fragile_disk>(around.folder.path() + "/limbo",
+                                                     fragile_disk::settings{1'000'000, true});
+    around.disk = disk;
+    auto opened = around.open_database();
+    disk->cut();
+    opened.reset();
+    disk->lose(rng);
+    around.disk.reset();
+    BOOST_CHECK_NO_THROW(around.open_database());
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_log_that_is_not_synced_loses_what_was_acknowledged) {
   many_lives store(number_from("TACIT_SEED", static_cast<std::uint64_t>(getpid()) * 7919), false);
   while (store.wrong == 0 && store.cuts < 200) store.live();

@@ -285,6 +285,36 @@ BOOST_AUTO_TEST_CASE(api_keys_of_one_group_have_a_slot_each) {
   BOOST_TEST((slots == expected));
 }
 
+BOOST_AUTO_TEST_CASE(what_is_remembered_is_bounded_and_has_no_labels) {
+  constexpr std::size_t secrets_max = 32'768;
+  constexpr std::size_t projects_max = 8192;
+  std::deque<core::change> changes;
+  changes.emplace_back(test::create("a"), port);
+  changes.emplace_back(test::upsert("a", "K1", 1), port);
+  static_cast<void>(commit(changes));
+  BOOST_TEST((memory.secrets.at("a/K1")->last_four.reveal() == ""));
+  for (std::size_t i = 0; i < secrets_max; ++i) memory.secrets["x/" + std::to_string(i)] = {};
+  for (std::size_t i = 0; i < projects_max; ++i) {
+    memory.projects[test::project("x" + std::to_string(i))] = {};
+  }
+  changes.clear();
+  changes.emplace_back(test::upsert("a", "K2", 1), port);
+  static_cast<void>(commit(changes));
+  BOOST_TEST(memory.secrets.size() <= secrets_max);
+  BOOST_TEST(memory.projects.size() <= projects_max);
+
+  rocksdb::WriteBatch many;
+  for (std::size_t i = 0; i < secrets_max; ++i) {
+    many.Put(store->in(core::family::values), "a/L" + std::to_string(i), "");
+  }
+  BOOST_REQUIRE(store->engine().Write({}, &many).ok());
+  changes.clear();
+  changes.emplace_back(test::erase("a"), port);
+  static_cast<void>(commit(changes));
+  BOOST_TEST(memory.secrets.size() <= secrets_max);
+  BOOST_REQUIRE_EQUAL(text(), "");
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace tacit::kv

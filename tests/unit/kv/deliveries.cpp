@@ -234,6 +234,28 @@ BOOST_AUTO_TEST_CASE(receipts_are_written_without_waiting_for_the_disk) {
   store.close();
 }
 
+BOOST_AUTO_TEST_CASE(the_keepers_mark_waits_for_the_disk_once) {
+  auto opened = open_database();
+  database const& raw = *opened;
+  kv::store store(std::move(opened), {share.rows, clock, limiter, log}, 25);
+  std::jthread const commits([&] { static_cast<void>(store.run_commits()); });
+  std::string before = syncs(raw);
+  store.note_epoch_mark("mark");
+  while (!store.epoch_mark() || *store.epoch_mark() != "mark") std::this_thread::yield();
+  auto const refuse_one = [&] {
+    test::waiting_port port;
+    core::change asked(test::remove("none", "NONE"), port);
+    BOOST_REQUIRE(store.submit(asked).has_value());
+    port.wait_for(1);
+  };
+  refuse_one();
+  BOOST_TEST(syncs(raw) != before);
+  before = syncs(raw);
+  for (int i = 0; i < 5; ++i) refuse_one();
+  BOOST_TEST(syncs(raw) == before);
+  store.close();
+}
+
 BOOST_AUTO_TEST_CASE(a_damaged_receipt_is_refused_and_mended_by_the_next_delivery) {
   core::receipt const one{test::project("bot"),
                           web(),

@@ -112,6 +112,36 @@ def test_floods_leave_nothing_behind(server):
     assert (resident(server.api_pid()) - memory) // MIB <= GROWS_MIB_MAX
 
 
+def upsert(server):
+    return request("POST", "/api/v1/projects/p/secrets", (), {"key": "B", "value": "v"}, server.key)
+
+
+@pytest.mark.parametrize("asked", [lambda server: GET, upsert], ids=["read", "write"])
+def test_a_client_that_never_reads_is_cut_off(server, asked):
+    before = descriptors(server.api_pid())
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    raw.connect(("127.0.0.1", server.port))
+    raw.settimeout(1)
+    with raw:
+        with contextlib.suppress(OSError):  # it takes no more, or has cut it off
+            for _ in range(10):
+                raw.sendall(asked(server) * 500)
+        wait_until(lambda: descriptors(server.api_pid()) <= before)
+
+
+@pytest.mark.parametrize("asked", [
+    lambda server: GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"),
+    lambda server: upsert(server).replace(b"Host:", b"Connection: close\r\nHost:"),
+    lambda server: b"no request\r\n\r\n"], ids=["read", "write", "refused"])
+def test_a_client_that_stays_behind_its_last_answer_is_cut_off(server, asked):
+    before = descriptors(server.api_pid())
+    with over_tcp(server) as wire:
+        assert wire.send(asked(server)).answer().get("Connection") == "close"
+        assert wire.answer() is None  # the server's half is closed, this one is not
+        wait_until(lambda: descriptors(server.api_pid()) <= before)
+
+
 def kernel_holds(server, client):
     """Bytes of answers that the kernel keeps for this client, which does not read."""
     pair = ["0100007F:%04X" % port for port in (server.port, client.getsockname()[1])]

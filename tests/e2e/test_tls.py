@@ -344,6 +344,10 @@ def connections_of(server):
         return sum(1 for line in table if line.split()[1] == local and line.split()[3] != "0A")
 
 
+def descriptors(pid):
+    return len(os.listdir("/proc/%d/fd" % pid))
+
+
 def client_hello(server):
     context = ssl.create_default_context()
     inward, outward = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -371,6 +375,18 @@ def test_half_handshakes_end_in_time_and_give_their_places_back(pki):
         for wire in full:
             assert wire.send(LIVEZ).answer().status == 200
             wire.raw.close()
+
+
+@pytest.mark.parametrize("first", [b"\x16\x03\x01\x3f\xffx", b"\0" * 600, LIVEZ],
+                         ids=["broken", "noise", "plain"])
+def test_a_client_that_stays_behind_its_failed_handshake_is_cut_off(pki, first):
+    with tls_server(pki, limits_head_seconds=1, limits_idle_seconds=3600) as server:
+        before = descriptors(server.api_pid())
+        with Wire(server.connect_plain()) as wire:
+            wire.send(first)
+            while wire.more():
+                pass  # until the server has closed its half
+            wait_until(lambda: descriptors(server.api_pid()) <= before)
 
 
 def test_a_piece_of_a_record_begins_a_requests_time(pki):

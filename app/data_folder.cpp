@@ -47,6 +47,12 @@ void make_folders(std::string const& path, mode_t mode) {
   make_folder(path, mode);
 }
 
+// A path that cannot be followed is one that does not exist.
+std::string real_path(std::string const& path) {
+  std::error_code ignored;
+  return std::filesystem::weakly_canonical(std::filesystem::absolute(path), ignored).string();
+}
+
 }  // namespace
 
 std::string store_folder(settings const& configured) { return configured.data_dir + "/store"; }
@@ -66,6 +72,10 @@ std::string runtime_file_path(settings const& configured) {
 }
 
 descriptor lock_data_folder(settings const& configured) {
+  if (real_path(configured.data_dir) == "/") {
+    throw startup_error("the data folder " + configured.data_dir +
+                        " is the whole file system's: give tacit a folder of its own with --data");
+  }
   make_folders(configured.data_dir, 0755);
   std::string const path = configured.data_dir + "/lock";
   descriptor file(::open(path.c_str(), O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
@@ -83,12 +93,8 @@ descriptor lock_data_folder(settings const& configured) {
 }
 
 bool lies_within(std::string const& path, std::string const& folder) {
-  std::error_code error;  // a path that cannot be followed is one that does not exist
-  auto const real = [&](std::string const& one) {
-    return std::filesystem::weakly_canonical(std::filesystem::absolute(one), error).string() + "/";
-  };
-  std::string const within = real(folder);
-  return real(path).starts_with(within);
+  std::string const within = real_path(folder) + "/";
+  return (real_path(path) + "/").starts_with(within);
 }
 
 void make_subfolders(settings const& configured) {

@@ -69,6 +69,17 @@ def check_serves(server):
     assert server.values(PROJECT) == VALUES
 
 
+def test_the_root_of_the_file_system_is_no_data_folder():
+    """As a user that could make nothing there."""
+    with tempfile.TemporaryDirectory() as parent:
+        os.chmod(parent, 0o755)
+        link = os.path.join(parent, "link")
+        os.symlink("/", link)
+        for data in ("/", "//", "/tmp/..", link):
+            refused(Server(data=data, user=ORDINARY if ROOT else None), "the data folder /",
+                    "is the whole file system's: give tacit a folder of its own with --data")
+
+
 @contextlib.contextmanager
 def stopped_server(**more):
     """A folder with two values in it, nobody serving it."""

@@ -74,6 +74,9 @@ runtime_file::runtime_file(std::string path)
       file_(::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600)) {
   if (!file_.is_open()) fail("open", path_);
   check_owner(file_, path_);
+  // So that a full disk stops no change, least of all a revocation. Without the room, which not
+  // every file system sets aside, a change may be refused.
+  static_cast<void>(::fallocate(file_.number(), 0, 0, 2 * slot_bytes));
   sync_folder_of(path_);
 }
 

@@ -4,7 +4,8 @@
 //   data_dir/runtimes    0600  two slots of slot_bytes each: length(4, little-endian) book
 //
 // A change goes to the slot that does not hold the newest book, so that a crash in the middle
-// leaves that one whole. The api process reaches neither the file nor its key.
+// leaves that one whole. The room of both is set aside when the file is opened. The api process
+// reaches neither the file nor its key.
 #pragma once
 
 #include <string>

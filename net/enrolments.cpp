@@ -1,5 +1,6 @@
 #include "net/enrolments.hpp"
 
+#include <algorithm>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -59,7 +60,9 @@ void enrolments::judge(std::string_view mark) {
 }
 
 bool enrolments::put_on_disk(core::enrolment_book const& book) {
-  return write_(core::encode_book(key_, book));
+  if (!write_(core::encode_book(key_, book))) return false;
+  only_in_memory_.clear();
+  return true;
 }
 
 // The book is what counts; a mark that is lost on the way only leaves an old book unnoticed.
@@ -84,9 +87,18 @@ result<void> enrolments::enrol(core::enrolment const& made, core::timestamp now)
 result<void> enrolments::revoke(core::runtime_id const& id) {
   if (!certain()) return errc::unavailable;
   auto const removed = book_.remove(id);
-  if (!removed) return removed.error();
+  bool const again =
+      std::find(only_in_memory_.begin(), only_in_memory_.end(), id) != only_in_memory_.end();
+  if (!removed && !again) return removed.error();
   log_.write(core::severity::info, "runtime revoked", {{"runtime", id.text()}});
-  if (!put_on_disk(book_)) return errc::storage_full;
+  if (!put_on_disk(book_)) {
+    if (!again) only_in_memory_.push_back(id);
+    log_.write(core::severity::error,
+               "the keeper's file could not be written: the runtime that was revoked is let in "
+               "again after the next start, unless it is revoked once more before",
+               {{"runtime", id.text()}});
+    return errc::storage_full;
+  }
   tell_store();
   return {};
 }
@@ -95,7 +107,13 @@ result<void> enrolments::reset() {
   if (state_ == state::unknown) return errc::unavailable;
   book_.remove_all(seen_);
   log_.write(core::severity::info, "all runtimes revoked", {});
-  if (!put_on_disk(book_)) return errc::storage_full;
+  if (!put_on_disk(book_)) {
+    log_.write(core::severity::error,
+               "the keeper's file could not be written: the runtimes that were revoked are let in "
+               "again after the next start, unless they are revoked once more before",
+               {});
+    return errc::storage_full;
+  }
   state_ = state::certain;
   tell_store();
   return {};

@@ -7,6 +7,7 @@
 #include <boost/asio/io_context.hpp>
 #include <functional>
 #include <string_view>
+#include <vector>
 
 #include "core/crypto.hpp"
 #include "core/enrolment.hpp"
@@ -38,9 +39,10 @@ class enrolments {
   // As enrolment_book. errc::unavailable before it is certain; errc::storage_full when it is not on
   // disk: nothing has changed then.
   [[nodiscard]] core::result<void> enrol(core::enrolment const& made, core::timestamp now);
-  // errc::storage_full here: it is revoked, but may come back with the next start.
+  // errc::storage_full here: it is revoked, but may come back with the next start, unless the same
+  // is ordered again and succeeds, or another change does.
   [[nodiscard]] core::result<void> revoke(core::runtime_id const& id);
-  // Revokes all, and ends a doubt.
+  // Revokes all, and ends a doubt. errc::storage_full as above.
   [[nodiscard]] core::result<void> reset();
 
  private:
@@ -56,7 +58,8 @@ class enrolments {
   keeper_channel& channel_;
   core::log& log_;
   state state_ = state::unknown;
-  std::uint64_t seen_ = 0;  // the store's epoch, when there is a doubt
+  std::uint64_t seen_ = 0;                        // the store's epoch, when there is a doubt
+  std::vector<core::runtime_id> only_in_memory_;  // revoked, but still on disk
   bool stopping_ = false;
 };
 

@@ -49,6 +49,14 @@ order_outcome refuse(errc error, enrolments const& enrolled) {
   return refuse(face);
 }
 
+order_outcome refuse_unwritten_revocation() {
+  error_face face = face_of(errc::storage_full);
+  face.message =
+      "Revoked, but only until the server starts again, as the keeper's file could not be written: "
+      "make room on its disk and revoke once more";
+  return refuse(face);
+}
+
 order_outcome refuse_field(std::string_view field, std::string_view issue) {
   error_face const face = face_of(errc::validation);
   order_outcome outcome{face.status, {}};
@@ -160,6 +168,7 @@ order_outcome revoke(enrolments& enrolled, std::string_view rest) {
   } else if (auto const id = core::runtime_id::parse(rest.substr(1))) {
     done = enrolled.revoke(*id);
   }
+  if (!done && done.error() == errc::storage_full) return refuse_unwritten_revocation();
   if (!done) return refuse(done.error(), enrolled);
   order_outcome outcome;
   append_success_body(outcome.body);

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from harness import ROOT
+from harness import ROOT, Server, wait_until
+from remote import Runtime
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "torture"))
 
@@ -21,6 +22,27 @@ def test_a_full_disk_refuses_writes_and_nothing_else_and_they_go_on_by_themselve
     assert campaign.wrong == [], "TACIT_SEED=%d" % SEED
     assert campaign.full >= 5 and campaign.roomy >= 3 and met == 0
     assert campaign.ledger.acknowledged >= 10 and campaign.ledger.unknown >= 20
+
+
+def test_no_change_of_who_is_enrolled_waits_for_room_on_the_disk(tmp_path):
+    """Least of all a revocation: also a book that grows has its room."""
+    with full.small_disk() as folder:
+        server = Server(data=os.path.join(folder, "disk", "data"))
+        with server:
+            server.make_project("p")
+            server.put("p", "A", "a value")
+            out = Runtime(tmp_path, "out").enrol(server, name="out")
+            kept = Runtime(tmp_path, "kept").enrol(server, name="kept")
+            full.fill(os.path.join(folder, "disk"))
+            for number in range(40):
+                Runtime(tmp_path, "more-%d" % number).enrol(server, name="x" * 60 + str(number))
+            assert out.verdict(server.url) == ""
+            assert server.cli("runtime", "revoke", "out").returncode == 0
+            server.kill()
+            os.unlink(os.path.join(folder, "disk", "filler"))
+            server.start()
+            wait_until(lambda: kept.verdict(server.url) == "")
+            assert out.verdict(server.url) == "unauthorized"
 
 
 def test_the_same_when_the_reserve_was_missed():

@@ -52,6 +52,23 @@ def small_disk():
         shutil.rmtree(folder)
 
 
+def free(disk):
+    about = os.statvfs(disk)
+    return about.f_bavail * about.f_frsize
+
+
+def fill(disk, leave=0):
+    """Leaves so many bytes free."""
+    path = os.path.join(disk, "filler")
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    size = free(disk) - leave
+    if size <= 0:
+        return
+    with open(path, "wb") as filler:
+        os.posix_fallocate(filler.fileno(), 0, size)
+
+
 class Rounds:
     def __init__(self, folder, seed, misses):
         self.disk = os.path.join(folder, "disk")
@@ -67,19 +84,10 @@ class Rounds:
         self.server.start()
 
     def fill(self, leave):
-        """Leaves so many bytes free."""
-        path = os.path.join(self.disk, "filler")
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
-        size = self.free() - leave
-        if size <= 0:
-            return
-        with open(path, "wb") as filler:
-            os.posix_fallocate(filler.fileno(), 0, size)
+        fill(self.disk, leave)
 
     def free(self):
-        about = os.statvfs(self.disk)
-        return about.f_bavail * about.f_frsize
+        return free(self.disk)
 
     def ask(self, method, target, body):
         status = self.server.owner(method, target, body).status

@@ -78,6 +78,15 @@ BOOST_AUTO_TEST_CASE(a_new_file_is_ours_alone_and_holds_an_empty_book) {
   BOOST_TEST(load().epoch() == 0u);
 }
 
+BOOST_AUTO_TEST_CASE(its_room_is_set_aside_so_that_a_full_disk_stops_no_change) {
+  std::ofstream(file).close();  // also that of an earlier version
+  BOOST_REQUIRE(::chmod(file.c_str(), 0600) == 0);
+  write(3);
+  struct stat about{};
+  BOOST_REQUIRE(::stat(file.c_str(), &about) == 0);
+  BOOST_TEST(static_cast<std::size_t>(about.st_blocks) * 512 >= 2 * slot_bytes);
+}
+
 BOOST_AUTO_TEST_CASE(the_newest_book_comes_back_after_any_number_of_changes) {
   for (unsigned changes = 1; changes < 6; ++changes) {
     core::enrolment_book const written = write(changes);

@@ -10,6 +10,7 @@
 
 #include "core/runtime_message.hpp"
 #include "net/now.hpp"
+#include "net/runtime_orders.hpp"
 #include "tests/unit/net/keeper_and_false_api.hpp"
 
 namespace tacit::net {
@@ -296,6 +297,52 @@ BOOST_AUTO_TEST_CASE(what_is_not_on_disk_is_not_enrolled) {
     // Whoever is revoked is out, whatever the disk says.
     BOOST_TEST(core::test::is(careful.revoke(one.id), core::errc::storage_full));
     BOOST_TEST(careful.book().all().empty());
+  });
+}
+
+BOOST_AUTO_TEST_CASE(what_was_revoked_in_memory_alone_can_be_revoked_again_until_it_is_on_disk) {
+  bool full = false;
+  std::string on_disk;
+  auto const write = [&](std::string_view book) {
+    if (!full) on_disk = book;
+    return !full;
+  };
+  enrolments careful(keys.runtime_book, {}, write, channel, log);
+  auto settled = std::make_shared<std::promise<void>>();
+  boost::asio::co_spawn(context, careful.settle(context),
+                        [settled](std::exception_ptr) { settled->set_value(); });
+  settled->get_future().wait();
+  auto const order = [&](std::string_view id) {
+    std::string const target = "/v1/runtimes/" + std::string(id);
+    return carry_out(careful, own_public, method::del, target, now_of_day());
+  };
+  auto const enrolled_on_disk = [&] {
+    return core::decode_book(keys.runtime_book, on_disk).value().all().size();
+  };
+  on_keeper([&] {
+    core::timestamp const now = now_of_day();
+    BOOST_TEST(careful
+                   .enrol({*core::runtime_id::parse("a"),
+                           core::test::project("bot"),
+                           own_public,
+                           now,
+                           {now.unix_milliseconds + 1000}},
+                          now)
+                   .has_value());
+    full = true;
+    for (int i = 0; i < 2; ++i) {
+      order_outcome const refused = order("a");
+      BOOST_TEST(refused.status == 507u);
+      BOOST_TEST(refused.body.find("Revoked, but only until the server starts again") !=
+                 std::string::npos);
+      BOOST_TEST(order("b").status == 404u);
+    }
+    BOOST_TEST(enrolled_on_disk() == 1u);
+    full = false;
+    BOOST_TEST(order("b").status == 404u);
+    BOOST_TEST(order("a").status == 200u);
+    BOOST_TEST(enrolled_on_disk() == 0u);
+    BOOST_TEST(order("a").status == 404u);
   });
 }
 

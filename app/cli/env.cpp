@@ -15,7 +15,8 @@ namespace {
 
 // The entries that are asked for, each once, in the set's order. Throws cli_error for one that is
 // not in it: a file without it would be taken for whole.
-std::vector<env_entry> choose(delivered const& set, std::vector<std::string> const& keys) {
+std::vector<env_entry> choose(delivered const& set, std::vector<std::string> const& keys,
+                              std::string const& project) {
   if (keys.empty()) return set.values;
   auto const is_wanted = [&keys](env_entry const& entry) {
     return std::find(keys.begin(), keys.end(), entry.first) != keys.end();
@@ -26,8 +27,9 @@ std::vector<env_entry> choose(delivered const& set, std::vector<std::string> con
     bool const found = std::any_of(chosen.begin(), chosen.end(),
                                    [&key](env_entry const& entry) { return entry.first == key; });
     if (!found) {
-      throw cli_error(exit_failed, "nothing is written, as the project has no secret " + key +
-                                       " that is delivered; see: tacit secret list");
+      throw cli_error(exit_failed,
+                      "nothing is written, as project " + project + " has no secret " + key +
+                          " that is delivered; see: tacit secret list --project " + project);
     }
   }
   return chosen;
@@ -55,7 +57,7 @@ int write_env(delivery_arguments const& from, env_arguments const& wanted) {
                     "--format raw writes one value: name it with --key KEY; see: tacit env --help");
   }
   delivered const set = fetch_values(*open_cached_source(from, read_surroundings()), from.wait);
-  std::vector<env_entry> const entries = choose(set, wanted.keys);
+  std::vector<env_entry> const entries = choose(set, wanted.keys, from.project);
   refuse_what_does_not_fit(wanted.format, entries);
   write_out(format_env(wanted.format, entries).reveal());
   return 0;

@@ -156,15 +156,29 @@ def test_an_enrolment_is_of_one_key_and_one_project(server, runtime):
 
 
 @needs_root
-def test_nobody_but_the_owner_gives_orders(server, runtime):
-    binary = for_everybody(server.binary)
-    before = listed(server)
-    for order in (["list"], ["revoke", "web-1"], ["reset"],
-                  ["enrol", "--project", "p", "--public-key", runtime.public_key]):
-        done = subprocess.run(as_user(ORDINARY) + [binary, "runtime", *order, "--data",
-                                                   server.data], capture_output=True)
-        assert done.returncode == 1 and b"refused" in done.stderr
-    assert listed(server) == before
+@pytest.mark.parametrize("reads", [False, True])
+def test_nobody_but_the_owner_gives_orders(tmp_path, reads):
+    """Neither a stranger nor who may read the project."""
+    config = tmp_path / "settings.toml"
+    config.write_text('[[delivery.allow]]\nproject = "p"\nuid = %s\n' % ORDINARY if reads else "")
+    with Server(arguments=["--config", str(config)]) as server:
+        server.make_project("p")
+        runtime = Runtime(tmp_path).enrol(server, name="web-1")
+        before = listed(server)
+
+        def tacit(*words):
+            return subprocess.run(
+                as_user(ORDINARY) + [for_everybody(server.binary), *words, "--run-dir",
+                                     os.path.dirname(server.keeper_socket)], capture_output=True)
+        reading = tacit("env", "--project", "p", "--format", "json")
+        assert reading.returncode == (0 if reads else 1), reading.stderr
+        for order in (["list"], ["revoke", "web-1"], ["reset"],
+                      ["enrol", "--project", "p", "--public-key", runtime.public_key]):
+            done = tacit("runtime", *order)
+            assert (done.returncode, done.stdout) == (1, b"")
+            assert done.stderr == (b"tacit: refused: only the user that started the server, and "
+                                   b"root, enrol runtimes\n")
+        assert listed(server) == before
 
 
 def test_the_api_takes_no_orders(server, runtime):
@@ -352,6 +366,37 @@ def test_a_cache_serves_while_nobody_answers_and_goes_with_the_enrolment(server,
     assert os.listdir(tmp_path / "cache") in ([], ["key"])
 
 
+@pytest.mark.parametrize("said", ["no such project", "refused"])
+def test_the_keepers_other_verdicts_end_a_copy_too(server, runtime, tmp_path, said):
+    cache = ("--cache", str(tmp_path / "cache"))
+    server.make_project("other")
+    try:
+        runtime.enrol(server, "other")
+        assert runtime.env(server.url, *cache)[1] == {"A": CANARY}
+        if said == "refused":
+            assert server.cli("runtime", "revoke", "web-1").returncode == 0
+        else:
+            server.owner("DELETE", "/projects/p")
+        status, values, line = runtime.env(server.url, *cache)
+        assert (status, values) == (1, None) and said in line
+        assert os.listdir(tmp_path / "cache") == ["key"]
+    finally:
+        server.owner("DELETE", "/projects/other")
+
+
+def test_a_cache_goes_with_the_enrolment_also_while_the_command_runs(server, runtime, tmp_path):
+    cache = tmp_path / "cache"
+    options = (*runtime.options(server.url), "--cache", str(cache), "--on-change", "signal:USR1")
+    with Run(None, *options, command=SHOW) as run:
+        assert run.line() == "A=" + CANARY
+        assert (cache / "p.set").exists()
+        assert server.cli("runtime", "revoke", "web-1").returncode == 0
+        server.put("p", "A", "not for it")
+        assert run.line(2) == "tacit: removed the set of project p from the cache %s" % cache
+        assert run.line(2).startswith("tacit: unauthorized: this runtime is not enrolled")
+        assert not (cache / "p.set").exists()
+
+
 def test_over_https_the_certificate_is_checked_as_well(tmp_path):
     authority = Authority(str(tmp_path))
     authority.server = authority.issue("server")
@@ -466,12 +511,17 @@ def test_an_older_copy_of_the_file_lets_nobody_in(own_server, tmp_path):
 def test_without_the_file_nobody_is_let_in(own_server, tmp_path):
     server = own_server
     runtime = Runtime(tmp_path).enrol(server)
+    cache = ("--cache", str(tmp_path / "cache"))
     marks_are_kept(server)
+    before = runtime.env(server.url, *cache)[1]
+    server.settings["listen"] = "127.0.0.1:%d" % server.port
     server.stop()
     os.unlink(book(server))
     server.start()
     wait_until(lambda: "missing or older than the store" in server.log())
     assert runtime.verdict(server.url) == "unavailable"
+    status, values, said = runtime.env(server.url, *cache)
+    assert (status, values) == (0, before) and "using the cached set" in said
     assert server.values("p")["A"] == CANARY  # what is local goes on
     assert server.cli("runtime", "reset").returncode == 0
     assert runtime.verdict(server.url) == "unauthorized"

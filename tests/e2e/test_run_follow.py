@@ -105,6 +105,22 @@ def test_a_burst_is_acted_on_once_and_with_its_last_values(server):
         assert run.says_nothing_for(1)
 
 
+def test_it_asks_once_for_each_change_and_from_the_set_that_it_has():
+    with Server() as server:
+        server.make_project("p")
+        server.put("p", "A", "first")
+
+        def answers():
+            return server.log().count('"event":"delivery"')
+        with Run(server, "--on-change", "signal:USR1", *SOON, command=HEAR) as run:
+            assert run.line() == "up" and run.says_nothing_for(0.5)
+            assert answers() == 1
+            for asked, value in enumerate(("second", "third"), 2):
+                server.put("p", "A", value)
+                assert run.line() == "heard" and run.says_nothing_for(0.5)
+                assert answers() == asked
+
+
 def test_a_secret_that_only_leaves_out_is_no_change(server):
     with Run(server, "--only", "A", "--on-change", "signal:USR1", *SOON, command=HEAR) as run:
         assert run.line() == "up"
@@ -229,6 +245,16 @@ def test_what_the_command_left_behind_is_ended_before_it_starts_again(server):
         server.put("p", "A", "second")
         assert run.line().startswith("left ")
         assert not any(is_alive(one) for one in left + [pid])
+
+
+def test_what_the_command_left_behind_has_the_time_to_stop(server):
+    command = ["sh", "-c", 'setsid sh -c \'trap "sleep 0.3; echo bye; exit" TERM; echo ready; '
+                           'while :; do sleep 0.02; done\' & trap exit TERM; wait']
+    with Run(server, "--on-change", "restart", "--stop-timeout", "30m", *SOON,
+             command=command) as run:
+        assert run.line() == "ready"
+        server.put("p", "A", "second")
+        assert [run.line(), run.line()] == ["bye", "ready"]
 
 
 def test_a_request_to_end_during_a_restart_ends_it(server):

@@ -1,12 +1,15 @@
 """`tacit run` watching over a command is as if the command had been started itself."""
+import fcntl
 import os
 import pty
 import select
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 
 import pytest
@@ -162,6 +165,11 @@ def test_as_pid_1_signals_reach_the_command_and_a_signals_status_is_128_and_more
 
 # --- terminals ---
 
+def state_of(pid):
+    with open("/proc/%d/stat" % pid) as stat:
+        return stat.read().rsplit(")", 1)[1].split()[0]
+
+
 class Terminal:
     """A shell-like parent on a terminal of its own: what it runs is the foreground job."""
 
@@ -188,6 +196,10 @@ class Terminal:
         before, self.seen = self.seen.split(text, 1)
         return before
 
+    def says_nothing_for(self, seconds):
+        """Nor has said anything beyond what was read."""
+        return not self.seen and not select.select([self.master], [], [], seconds)[0]
+
     def type(self, text):
         os.write(self.master, text)
 
@@ -202,16 +214,19 @@ def test_what_a_terminal_sends_reaches_the_command_once(server):
     terminal = Terminal(server, [TACIT, "run", "--project", "p", *FOLLOW, "--", sys.executable,
                                  "-c", HEAR_ALL, numbers])
     terminal.read_until(b"up\r\n")
-    for typed, number in ((b"\x03", signal.SIGINT), (b"\x1c", signal.SIGQUIT)):
-        terminal.type(typed)
+    larger = struct.pack("HHHH", 50, 100, 0, 0)
+    for number, send in ((signal.SIGINT, lambda: terminal.type(b"\x03")),
+                         (signal.SIGQUIT, lambda: terminal.type(b"\x1c")),
+                         (signal.SIGWINCH, lambda: fcntl.ioctl(terminal.master,
+                                                               termios.TIOCSWINSZ, larger))):
+        # run comes late: two of a kind that come together would be one.
+        os.kill(terminal.pid, signal.SIGSTOP)
+        wait_until(lambda: state_of(terminal.pid) == "T")
+        send()
         terminal.read_until(b"%d\r\n" % number)
-        time.sleep(0.3)
-        assert not select.select([terminal.master], [], [], 0)[0], "heard twice"
-    import fcntl
-    import struct
-    import termios
-    fcntl.ioctl(terminal.master, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 100, 0, 0))
-    terminal.read_until(b"%d\r\n" % signal.SIGWINCH)
+        os.kill(terminal.pid, signal.SIGCONT)
+        wait_until(lambda: state_of(terminal.pid) != "T")
+        assert terminal.says_nothing_for(0.3), "heard twice"
     os.kill(terminal.pid, signal.SIGKILL)
     assert terminal.status() == -signal.SIGKILL
 
@@ -309,6 +324,14 @@ def test_only_and_pristine(server):
              environment={"KEPT": "yes", "B": "own"}) as run:
         lines = run.end()[1].splitlines()
     assert "KEPT=yes" in lines and "B=own" in lines and "A=value of A" in lines
+
+
+def test_a_delivered_value_takes_the_place_of_the_environments_own(server):
+    for options in ((), FOLLOW):
+        with Run(server, *options, command=["env"], environment={"A": "own", "AB": "own"}) as run:
+            lines = run.end()[1].splitlines()
+        assert [one for one in lines if one.startswith("A=")] == ["A=a-delivered-value"]
+        assert "AB=own" in lines
 
 
 def test_wrong_usage(server):

@@ -56,6 +56,7 @@ std::string report_on(kv::salvaged const& found) {
   }
   if (found.lost_epoch_mark) text += "lost: which file of enrolled runtimes is the last\n";
   if (found.lost_sequence) text += "lost: the number of the last change\n";
+  if (found.lost_mark) text += "lost: the mark of the store, its file STORE\n";
   return text + "left: projects: " + std::to_string(found.projects) +
          ", secrets: " + std::to_string(found.secrets) +
          ", API keys: " + std::to_string(found.api_keys) + "\n";

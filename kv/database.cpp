@@ -112,6 +112,11 @@ rocksdb::ColumnFamilyOptions family_options(std::shared_ptr<rocksdb::Cache> cons
   return options;
 }
 
+bool holds(std::string const& folder, char const* name) {
+  struct stat about{};
+  return ::stat((folder + "/" + name).c_str(), &about) == 0 || errno == EACCES;
+}
+
 [[noreturn]] void fail(std::string const& folder, rocksdb::Status const& status) {
   std::string const told = status.ToString();  // has the folder's name in it
   if (told.starts_with("IO error: While lock file") ||
@@ -119,11 +124,7 @@ rocksdb::ColumnFamilyOptions family_options(std::shared_ptr<rocksdb::Cache> cons
     throw open_failure("the store " + folder +
                        " is in use by another process: stop it, or use another --data folder");
   }
-  if (status.IsCorruption()) {
-    throw open_failure("the store " + folder + " is damaged (" + told +
-                       "): nothing was changed; restore it from a copy, or run tacit recover to "
-                       "see what is left of it");
-  }
+  if (status.IsCorruption()) throw open_failure(explain_damage(folder, told));
   if (told.find("Too many open files") != std::string::npos) {
     throw open_failure("cannot open the store " + folder +
                        ": too many open files; raise the limit (LimitNOFILE= in a systemd unit, "
@@ -137,6 +138,13 @@ rocksdb::ColumnFamilyOptions family_options(std::shared_ptr<rocksdb::Cache> cons
                      "): check the disk and the folder's owner");
 }
 
+// What even recover cannot do without.
+[[noreturn]] void fail_to_rescue(std::string const& folder, rocksdb::Status const& status) {
+  if (!status.IsCorruption()) fail(folder, status);
+  throw open_failure("the store " + folder + " is damaged (" + status.ToString() +
+                     "), and without that nothing in it can be found: restore it from a copy");
+}
+
 [[noreturn]] void fail_other_format(std::string const& folder, std::uint32_t format) {
   throw open_failure("the store " + folder + " has format " + std::to_string(format) +
                      ", this tacit reads format " + std::to_string(store_format) +
@@ -148,17 +156,21 @@ rocksdb::ColumnFamilyOptions family_options(std::shared_ptr<rocksdb::Cache> cons
                      " was made with: give the right one with --key-file");
 }
 
-bool kv_files_exist(std::string const& folder) {
-  struct stat about{};
-  return ::stat((folder + "/CURRENT").c_str(), &about) == 0 || errno == EACCES;
-}
-
 // A list that was cut between two of its records opens as an older store, and this is all that
 // tells.
-void check_floor(std::string const& folder, list_of_files const& floor) {
+rocksdb::Status check_floor(std::string const& folder, list_of_files const& floor) {
   auto const now = find_list_of_files(folder);
-  if (now && *now >= floor) return;
-  fail(folder, rocksdb::Status::Corruption("its list of files is an older one than it had"));
+  if (!now) return rocksdb::Status::Corruption("its list of files is missing");
+  if (*now >= floor) return rocksdb::Status::OK();
+  return rocksdb::Status::Corruption("its list of files is an older one than it had");
+}
+
+[[noreturn]] void fail_to_read_mark(std::string const& folder, core::errc why) {
+  if (why == core::errc::corrupt) {
+    fail(folder, rocksdb::Status::Corruption("its mark, the file STORE"));
+  }
+  throw open_failure("cannot read the file STORE in " + folder +
+                     ": check the disk and the file's owner");
 }
 
 // RocksDB takes a length that was changed for the end of the log, and zeros for nothing.
@@ -197,9 +209,13 @@ std::vector<char const*> families_to_look_at(rocksdb::DBOptions const& options,
 
 }  // namespace
 
+std::string explain_damage(std::string const& folder, std::string const& what) {
+  return "the store " + folder + " is damaged (" + what +
+         "): restore it from a copy, or run tacit recover to see what is left of it";
+}
+
 bool store_exists(std::string const& folder) {
-  struct stat about{};
-  return ::stat((folder + "/CURRENT").c_str(), &about) == 0 || errno == EACCES;
+  return holds(folder, "CURRENT") || holds(folder, "STORE");
 }
 
 database::database(store_place place)
@@ -241,7 +257,7 @@ void database::open_engine(open_mode mode) {
       mode != open_mode::use
           ? rocksdb::DB::OpenForReadOnly(options, place_.folder, descriptors, &handles, &opened)
           : rocksdb::DB::Open(options, place_.folder, descriptors, &handles, &opened);
-  if (!status.ok()) fail(place_.folder, status);
+  if (!status.ok()) (mode == open_mode::rescue ? fail_to_rescue : fail)(place_.folder, status);
   engine_.reset(opened);
   for (std::size_t i = 0; i < handles.size(); ++i) families_[i] = handles[i];
 }
@@ -283,13 +299,14 @@ std::unique_ptr<database> database::open(store_place const& place) {
   std::string const& folder = place.folder;
   core::key_check const& check = place.check;
   auto const mark = read_store_mark(folder);
-  if (!mark) fail(folder, rocksdb::Status::Corruption("its mark, the file STORE"));
-  bool made = kv_files_exist(folder);
+  if (!mark) fail_to_read_mark(folder, mark.error());
+  bool made = holds(folder, "CURRENT");
   if (std::optional<store_mark> const& known = *mark) {
     if (known->format != store_format) fail_other_format(folder, known->format);
     if (known->check != check) fail_wrong_key(folder);
     made = known->made;
-    if (made) check_floor(folder, known->floor);
+    auto const floor = made ? check_floor(folder, known->floor) : rocksdb::Status::OK();
+    if (!floor.ok()) fail(folder, floor);
   } else if (!made) {
     ::mkdir(folder.c_str(), 0700);  // when it is missing; what is wrong with it shows next
     auto const marked = write_store_mark(folder, {store_format, check, false, {}});
@@ -325,7 +342,8 @@ std::unique_ptr<database> database::open_what_is_left(store_place const& place) 
   if (known) {
     if (known->format != store_format) fail_other_format(folder, known->format);
     if (known->check != place.check) fail_wrong_key(folder);
-    if (known->made) check_floor(folder, known->floor);
+    auto const floor = known->made ? check_floor(folder, known->floor) : rocksdb::Status::OK();
+    if (!floor.ok()) fail_to_rescue(folder, floor);
   }
   std::unique_ptr<database> opened(new database(place));
   opened->open_engine(open_mode::rescue);

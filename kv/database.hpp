@@ -29,6 +29,9 @@ class no_room_to_open : public open_failure {
   using open_failure::open_failure;
 };
 
+// Why a store cannot be opened that has something wrong in it, and what to do.
+[[nodiscard]] std::string explain_damage(std::string const& folder, std::string const& what);
+
 inline constexpr std::uint32_t store_format = 2;
 
 // Where a store lies, and what it takes to open it.
@@ -97,8 +100,9 @@ class database {
   std::array<rocksdb::ColumnFamilyHandle*, 8> families_{};  // 0 is RocksDB's unused default
 };
 
-// Whether `folder` holds a store (also one that cannot be opened). A folder that we may not look
-// into is taken to hold one: it is another's, and has been in use.
+// Whether `folder` holds a store (also one that cannot be opened, as with its CURRENT or its mark
+// gone). A folder that we may not look into is taken to hold one: it is another's, and has been in
+// use.
 [[nodiscard]] bool store_exists(std::string const& folder);
 
 inline rocksdb::Slice as_slice(std::string_view text) { return {text.data(), text.size()}; }

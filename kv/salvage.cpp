@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "kv/store_mark.hpp"
 #include "kv/watched_logs.hpp"
 
 namespace tacit::kv {
@@ -59,7 +60,10 @@ std::set<std::string> logs_in_use(store_place place) {
   auto const disk = std::make_shared<watched_logs>(place.disk);
   disk->cut(empty);
   place.disk = disk;
-  static_cast<void>(database::open_what_is_left(place));
+  try {
+    static_cast<void>(database::open_what_is_left(place));
+  } catch (open_failure const&) {  // the rows may all be in the logs; what is wrong else shows next
+  }
   return disk->read();
 }
 
@@ -67,6 +71,7 @@ class reading {
  public:
   reading(store_place const& from, salvage_parts const& parts, database* to)
       : parts_(parts), to_(to) {
+    found_.lost_mark = !read_store_mark(from.folder);
     auto const logs = scan_logs(from.folder, logs_in_use(from), [this](std::string_view record) {
       change_names names(found_.lost_changes);
       rocksdb::WriteBatch(std::string(record)).Iterate(&names).PermitUncheckedError();
@@ -288,7 +293,7 @@ class reading {
 bool salvaged::is_damaged() const noexcept {
   return !faults.empty() || !damaged_logs.empty() || !lost_secrets.empty() ||
          !unnamed_projects.empty() || !recounted.empty() || !lost_api_keys.empty() ||
-         lost_receipts > 0 || lost_epoch_mark || lost_sequence;
+         lost_receipts > 0 || lost_epoch_mark || lost_sequence || lost_mark;
 }
 
 salvaged salvage(store_place const& from, salvage_parts const& parts,

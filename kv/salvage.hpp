@@ -35,6 +35,7 @@ struct salvaged {
   std::uint64_t lost_receipts = 0;
   bool lost_epoch_mark = false;  // of the keeper's enrolled runtimes
   bool lost_sequence = false;
+  bool lost_mark = false;  // the file STORE is there and says nothing
 
   std::uint64_t projects = 0;  // what is left
   std::uint64_t secrets = 0;

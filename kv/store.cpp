@@ -114,7 +114,7 @@ void store::load_sequence() {
   if (!row && row.error() == errc::not_found) return;
   auto const number =
       row ? core::decode_sequence(parts_.keys, {family::meta, "sequence"}, *row) : row.error();
-  if (!number) throw open_failure("the store's sequence is damaged: restore it from a copy");
+  if (!number) throw open_failure(explain_damage(place_.folder, "the number of its last change"));
   sequence_ = *number;
 }
 
@@ -129,7 +129,7 @@ std::shared_ptr<core::api_key_directory const> store::read_api_keys() const {
         directory->keys.emplace(hash, std::make_shared<core::api_key_entry>(std::move(*entry)));
         return {};
       });
-  if (!read) throw open_failure("an API key of the store is damaged: restore it from a copy");
+  if (!read) throw open_failure(explain_damage(place_.folder, "an API key"));
   return directory;
 }
 

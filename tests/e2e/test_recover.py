@@ -137,7 +137,25 @@ def test_what_it_cannot_do_is_one_line():
         os.truncate(manifest, os.path.getsize(manifest) - 1)
         cut = recover(server, "--drop")
         assert cut.returncode == 1 and "restore it from a copy" in text_of(cut)
+        assert "tacit recover" not in text_of(cut)  # it has been run
         assert not glob.glob(server.data + "/store.*")
+    finally:
+        server.__exit__()
+
+
+def test_a_damaged_mark_is_no_dead_end():
+    server = filled()
+    try:
+        assert server.stop() == 0
+        with open(server.data + "/store/STORE", "r+b") as mark:
+            mark.write(b"x")
+        fails_to_start(server)
+        shown = recover(server)
+        assert shown.returncode == 1
+        assert "lost: the mark of the store, its file STORE\n" in text_of(shown)
+        assert recover(server, "--drop").returncode == 0
+        server.start()
+        assert server.values("shop") == VALUES
     finally:
         server.__exit__()
 

@@ -108,6 +108,10 @@ BOOST_AUTO_TEST_CASE(a_store_exists_once_it_was_opened) {
   BOOST_TEST(!store_exists(folder.path()));
   static_cast<void>(open_database());
   BOOST_TEST(store_exists(folder.store()));
+  std::filesystem::remove(folder.store() + "/CURRENT");  // damaged, and not a new one
+  BOOST_TEST(store_exists(folder.store()));
+  std::filesystem::remove(folder.store() + "/STORE");
+  BOOST_TEST(!store_exists(folder.store()));
 }
 
 BOOST_AUTO_TEST_CASE(another_root_key_is_refused_and_the_right_one_still_opens_it) {
@@ -332,7 +336,8 @@ BOOST_AUTO_TEST_CASE(a_damaged_sequence_or_api_key_stops_the_start) {
     try {
       running_store store(*this);
       return true;
-    } catch (open_failure const&) {
+    } catch (open_failure const& refused) {
+      BOOST_TEST(says(refused.what(), "tacit recover"));
       return false;
     }
   };

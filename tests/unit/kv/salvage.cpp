@@ -206,7 +206,22 @@ BOOST_AUTO_TEST_CASE(no_number_of_the_lost_part_is_given_out_again) {
   BOOST_TEST(store.must<core::secret_entry>(test::upsert("bot", "A", 1)).version > 1'000'000u);
 }
 
+BOOST_AUTO_TEST_CASE(a_damaged_mark_is_lost_and_the_new_store_has_one) {
+  for (std::size_t const bytes : {0u, 20u, 45u}) {
+    begin_with(good);
+    write_file(folder.store() + "/STORE", std::string(bytes, 'x'));
+    BOOST_CHECK_THROW(open_database(), open_failure);
+    auto const found = look(true);
+    BOOST_TEST(found.is_damaged());
+    BOOST_TEST(found.lost_mark);
+    BOOST_TEST(left_of(found) == 8u);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(another_root_key_and_a_damaged_list_of_files_are_refused) {
+  auto const refused_as_final = [](open_failure const& why) {
+    return std::string_view(why.what()).find("recover") == std::string_view::npos;
+  };
   begin_with(good);
   share.check[0] ^= 1;
   BOOST_CHECK_THROW(look(), open_failure);
@@ -215,7 +230,13 @@ BOOST_AUTO_TEST_CASE(another_root_key_and_a_damaged_list_of_files_are_refused) {
     bool const is_list = entry.path().filename().string().starts_with("MANIFEST");
     if (is_list) fs::resize_file(entry.path(), entry.file_size() - 1);
   }
-  BOOST_CHECK_THROW(look(), open_failure);
+  BOOST_CHECK_EXCEPTION(look(), open_failure, refused_as_final);
+  fs::remove(folder.store() + "/STORE");  // which knows how long the list was
+  for (auto const& entry : fs::directory_iterator(folder.store())) {
+    bool const is_list = entry.path().filename().string().starts_with("MANIFEST");
+    if (is_list) write_file(entry.path(), "no list of files");
+  }
+  BOOST_CHECK_EXCEPTION(look(), open_failure, refused_as_final);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "core/check.hpp"
-
 namespace tacit::core {
 
 result<upsert_decision> decide_upsert(std::optional<counter_row> const& project,
@@ -32,7 +30,7 @@ result<counter_row> decide_remove(std::optional<counter_row> const& project,
   if (!project) return errc::not_found;
   counter_row counters = *project;
   if (existing == nullptr) return counters;
-  CHECK(counters.secrets > 0);
+  if (counters.secrets == 0) return errc::corrupt;
   --counters.secrets;
   counters.revision = moment.sequence;
   counters.updated = std::max(moment.now, project->updated);

@@ -27,7 +27,8 @@ struct upsert_decision {
                                                     std::uint32_t secret_limit,
                                                     write_moment const& moment);
 
-// A secret that is there is removed. errc::not_found without the project.
+// A secret that is there is removed. errc::not_found without the project, errc::corrupt when the
+// project counts none.
 [[nodiscard]] result<counter_row> decide_remove(std::optional<counter_row> const& project,
                                                 secret_row const* existing,
                                                 write_moment const& moment);

@@ -80,6 +80,11 @@ BOOST_AUTO_TEST_CASE(a_remove_takes_one_away_when_it_is_there_and_changes_nothin
   });
 }
 
+BOOST_AUTO_TEST_CASE(a_remove_from_a_project_that_counts_none_is_corrupt) {
+  secret_row const row = existing_row();
+  BOOST_TEST(test::is(decide_remove(counter_row{}, &row, {{1}, 2}), errc::corrupt));
+}
+
 BOOST_AUTO_TEST_CASE(without_the_project_nothing_is_added_or_removed) {
   secret_row const row = existing_row();
   for (secret_row const* existing : {static_cast<secret_row const*>(nullptr), &row}) {

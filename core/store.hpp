@@ -123,8 +123,9 @@ class store {
 
   // Takes the change to the commit thread. Completed later with its outcome, or with
   // errc::not_found (no such project or API key), secret_limit_exceeded, conflict (taken id),
-  // validation (an API key that revokes itself; too many API keys: errc::conflict), storage_full,
-  // unavailable. errc::unavailable, and nothing taken, when the queue is full or closed.
+  // validation (an API key that revokes itself, or for a project that is not there; too many API
+  // keys: errc::conflict), storage_full, unavailable. errc::unavailable, and nothing taken, when
+  // the queue is full or closed.
   [[nodiscard]] virtual result<void> submit(change& asked) = 0;
 
   // Keeps receipts, soon and without a word: those of a project that does not exist (any more) are

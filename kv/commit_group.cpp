@@ -260,6 +260,12 @@ result<outcome> commit_group::run(core::delete_project& asked) {
 }
 
 result<outcome> commit_group::run(core::create_api_key& asked) {
+  // Here, and not before: a project that is deleted and made again is another one.
+  for (core::project_id const& id : asked.key.scope.projects) {
+    auto const project = load_project(id);
+    if (!project) return project.error();
+    if (!(*project)->counters) return errc::validation;
+  }
   auto const slot = free_slot(api_keys());
   if (!slot) return errc::conflict;
   core::api_key_entry key = asked.key;

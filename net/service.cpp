@@ -250,7 +250,9 @@ bool service::finish(pending_write& write, std::string& out) {
   if (!write.came_of) {
     std::optional<body_problem> problem;
     if (write.came_of.error() == errc::validation) {
-      problem = body_problem{"id", "is the API key in use, which cannot revoke itself"};
+      problem = write.raw_key
+                    ? body_problem{"projects", "names a project that does not exist"}
+                    : body_problem{"id", "is the API key in use, which cannot revoke itself"};
     } else if (write.came_of.error() == errc::conflict) {
       problem = write.raw_key ? body_problem{"name", "is one too many: there are 4096 API keys"}
                               : body_problem{"id", "is taken"};

@@ -338,13 +338,6 @@ void service::create_api_key(exchange& x, core::admitted const& caller) {
       problem = body_problem{"expiresAt", "must be a time to come, as RFC 3339 writes it"};
     }
   }
-  for (core::project_id const& id : key.scope.projects) {
-    auto const state = parts_.store.find_project(id);
-    if (!state) return answer_error(x, state.error());
-    if (!problem && *state == core::project_state::absent) {
-      problem = body_problem{"projects", "names a project that does not exist"};
-    }
-  }
   if (problem) return answer_error(x, errc::validation, problem);
 
   auto raw = core::api_key_text::make_random();

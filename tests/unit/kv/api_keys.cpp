@@ -92,6 +92,25 @@ BOOST_AUTO_TEST_CASE(a_key_that_is_not_there_cannot_be_revoked_and_one_in_use_no
   BOOST_TEST(test::is(revoke("k1"), errc::not_found));
 }
 
+// Else a project that is made anew under the id would be the key's too.
+BOOST_AUTO_TEST_CASE(a_key_is_made_for_projects_that_are_there_when_it_is_decided) {
+  static_cast<void>(store.must<core::project_entry>(test::create("bot")));
+  core::api_key_entry key = entry_of("k1");
+  key.scope = {false, {test::project("bot")}};
+  test::waiting_port port;
+  core::change erased(core::delete_project{core::test::is_admin(), test::project("bot")}, port);
+  core::change made(core::create_api_key{core::test::is_admin(), key}, port);
+  core::change again(test::create("bot"), port);
+  for (core::change* const one : {&erased, &made, &again}) {
+    BOOST_REQUIRE(store->submit(*one).has_value());
+  }
+  port.wait_for(3);
+  BOOST_TEST(core::test::is(made.came_of, errc::validation));
+  BOOST_TEST(again.came_of.has_value());
+  BOOST_TEST(!known("k1"));
+  BOOST_TEST(store.ask(core::create_api_key{core::test::is_admin(), key}).has_value());
+}
+
 BOOST_AUTO_TEST_CASE(slots_are_given_out_lowest_first_and_again_once_free) {
   for (unsigned i = 0; i < 5; ++i) BOOST_TEST(make("k" + std::to_string(i)).slot == i);
   BOOST_TEST(revoke("k3").has_value());

@@ -73,6 +73,9 @@ struct model {
     return "removed";
   }
   std::string run(core::create_api_key const& asked) {
+    for (auto const& id : asked.key.scope.projects) {
+      if (!projects.contains(std::string(id.text()))) return "for a project that is not there";
+    }
     auto& scope = api_keys[std::string(asked.key.id.text())];
     scope.clear();
     for (auto const& id : asked.key.scope.projects) scope.emplace(id.text());
@@ -102,6 +105,7 @@ std::string outcome_text(core::result<core::outcome> const& came_of) {
   if (test::is(came_of, errc::not_found)) return "not found";
   if (test::is(came_of, errc::secret_limit_exceeded)) return "full";
   if (test::is(came_of, errc::conflict)) return "conflict";
+  if (test::is(came_of, errc::validation)) return "for a project that is not there";
   if (!came_of) return "another error";
   if (std::holds_alternative<core::secret_entry>(*came_of)) return "secret";
   if (std::holds_alternative<core::project_entry>(*came_of)) return "project";

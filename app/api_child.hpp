@@ -23,7 +23,8 @@ struct api_child {
 
 // Forks and executes this same binary as the api process, with the environment less everything that
 // begins with TACIT_ and the service manager's NOTIFY_SOCKET, and with no descriptor but stdout,
-// stderr and those above. Call before any thread and before any key is read. Throws startup_error.
+// stderr and those above. Call before any thread and before any key is read. Throws startup_error,
+// also when it could not be executed.
 [[nodiscard]] api_child spawn_api(descriptor const& lock,
                                   std::vector<open_listener> const& listeners);
 

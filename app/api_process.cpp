@@ -119,16 +119,17 @@ class waiting_port final : public core::completion_port {
   std::promise<void> done_;
 };
 
-// On a terminal, the first start shows an API key with which everything can be done, once.
-void show_first_key(kv::store& store, core::rate_limiter& limiter,
+// On a terminal, the first start shows an API key with which everything can be done, once. False
+// when none could be made, as on a full disk.
+bool show_first_key(kv::store& store, core::rate_limiter& limiter,
                     core::api_key_pepper const& pepper) {
   auto const raw = core::api_key_text::make_random();
   core::admission const admission(core::caller::local_owner(), limiter, core::bucket_kind::write,
                                   net::boot_nanoseconds());
-  if (!admission.granted) return;
+  if (!admission.granted) return false;
   auto const permit = core::permit_admin(*admission.granted);
   auto const id = core::api_key_id::parse("first-admin");
-  if (!permit || !id) return;
+  if (!permit || !id) return false;
   core::api_key_entry key(*id);
   key.name = "first admin";
   key.hash = raw.hash(pepper);
@@ -137,9 +138,9 @@ void show_first_key(kv::store& store, core::rate_limiter& limiter,
   std::copy_n(raw.shown_prefix().begin(), key.shown_prefix.size(), key.shown_prefix.begin());
   waiting_port port;
   core::change asked(core::create_api_key{*permit, std::move(key)}, port);
-  if (!store.submit(asked)) return;
+  if (!store.submit(asked)) return false;
   port.wait();
-  if (!asked.came_of) return;
+  if (!asked.came_of) return false;
   // Not through stdio, whose buffer would keep it.
   core::secret_buffer line(128);
   bool const fits = line.append("admin API key, shown this once: ") && line.append(raw.reveal()) &&
@@ -147,6 +148,7 @@ void show_first_key(kv::store& store, core::rate_limiter& limiter,
   CHECK(fits);
   [[maybe_unused]] auto const shown =
       ::write(STDOUT_FILENO, line.reveal().data(), line.reveal().size());
+  return true;
 }
 
 // Gathers the keeper's receipts until a batch is complete.
@@ -298,6 +300,7 @@ int serve(core::start_message const& start, std::vector<net::listening_socket> c
   net::listener listener(sockets, {configured.connections, configured.owner}, worker_pointers);
 
   descriptor const commits_failed(::eventfd(0, EFD_CLOEXEC));
+  if (!commits_failed.is_open()) throw std::system_error(errno, std::generic_category());
   std::thread commits = begin_thread([&] {
     if (store.run_commits()) return;
     std::uint64_t const one = 1;
@@ -306,9 +309,9 @@ int serve(core::start_message const& start, std::vector<net::listening_socket> c
   std::vector<std::thread> threads;
   for (auto const& one : workers) threads.push_back(begin_thread([&one] { one->run(); }));
   if (store.api_keys()->keys.empty()) {
-    if (configured.show_first_key) {
-      show_first_key(store, limiter, start.share.pepper);
-    } else {
+    bool const shown =
+        configured.show_first_key && show_first_key(store, limiter, start.share.pepper);
+    if (!shown) {
       std::string const socket = api_socket_path(configured.store_dir);
       log.write(core::severity::info, "there is no API key yet: make one with `tacit key create`",
                 {{"socket", std::string_view(socket)}});

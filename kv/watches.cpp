@@ -3,14 +3,14 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <system_error>
 #include <utility>
-
-#include "core/check.hpp"
 
 namespace tacit::kv {
 
 watches::watches() : descriptor_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  CHECK(descriptor_ >= 0);
+  if (descriptor_ < 0) throw std::system_error(errno, std::generic_category());
 }
 
 watches::~watches() { ::close(descriptor_); }

@@ -13,7 +13,7 @@ namespace tacit::kv {
 
 class watches {
  public:
-  watches();
+  watches();  // throws std::system_error when there are no descriptors left
   watches(watches const&) = delete;
   watches& operator=(watches const&) = delete;
   ~watches();

@@ -3,15 +3,18 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <system_error>
 #include <utility>
 
-#include "core/check.hpp"
 #include "core/limits.hpp"
 #include "net/now.hpp"
 
 namespace tacit::net {
 
-relay::relay() : descriptor_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) { CHECK(descriptor_ >= 0); }
+relay::relay() : descriptor_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  if (descriptor_ < 0) throw std::system_error(errno, std::generic_category());
+}
 
 relay::~relay() { ::close(descriptor_); }
 

@@ -29,7 +29,7 @@ class relay {
   // Well beyond what the keeper holds a request for, and takes to reply.
   static constexpr std::int64_t reply_seconds_max = 60;
 
-  relay();
+  relay();  // throws std::system_error when there are no descriptors left
   relay(relay const&) = delete;
   relay& operator=(relay const&) = delete;
   ~relay();

@@ -65,6 +65,22 @@ def test_shared_memory_that_is_not_to_be_had(how, words):
         refused(server, *words)
 
 
+# --- What the start of the api process needs -----------------------------------------------------
+
+
+@NEEDS_MOUNTS
+@pytest.mark.parametrize("missing, advice", [("/proc", "mount /proc"), ("/dev", "mount /dev")])
+def test_what_an_exec_needs_is_missing(missing, advice):
+    server = Server()
+    command = in_own_mounts(server, "mount -t tmpfs none %s;" % missing)
+    server.command = lambda: command
+    try:
+        refused(server, "cannot start the api process", advice)
+        assert not os.path.exists(server.data + "/root.key")  # nothing was made
+    finally:
+        server.__exit__()
+
+
 # --- Limits of the process -----------------------------------------------------------------------
 
 
@@ -88,7 +104,7 @@ def test_too_few_descriptors_are_told():
     with Server() as server:
         assert server.stop() == 0
         lines = [line_of_a_start_under(resource.RLIMIT_NOFILE, most, server)
-                 for most in range(8, 80, 6)]
+                 for most in [*range(8, 32), 40, 60, 80]]
     told = [line for line in lines if line is not None]
     assert told and lines[-1] is None
     for line in told:

@@ -1,4 +1,4 @@
-// JSON for the command line. The only file of app that includes Boost.JSON is cli_json.cpp: it is
+// JSON for the command line. The only file of app that includes Boost.JSON is cli/json.cpp: it is
 // slow to compile. Answers can hold values, so that documents live in wiped memory.
 #pragma once
 

@@ -69,7 +69,9 @@ int create_key(key_create_arguments const& arguments) {
   json_document const answer = ask_api(arguments.api, {"POST", "/api-keys", body, "", ""});
   json_node const data = answer.root()["data"];
   if (arguments.api.json) {
-    write_json(data);
+    write_done({true, data,
+                "made API key " + shown(data["id"].text()) +
+                    ", whose text is not shown again (tacit key revoke takes the id)"});
   } else {
     print_key(data);
   }
@@ -107,11 +109,7 @@ int revoke_key(id_arguments const& arguments) {
   }
   std::string const target = "/api-keys/" + encode_path_part(arguments.id);
   json_document const answer = ask_api(arguments.api, {"DELETE", target, "", "", arguments.id});
-  if (arguments.api.json) {
-    write_json(answer.root()["data"]);
-  } else {
-    write_out("revoked API key " + arguments.id + "\n");
-  }
+  write_done({arguments.api.json, answer.root()["data"], "revoked API key " + arguments.id});
   return 0;
 }
 

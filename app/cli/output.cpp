@@ -82,4 +82,12 @@ void write_json(json_node data) {
   write_out("\n");
 }
 
+void write_done(made_change const& change) {
+  try {
+    change.json ? write_json(change.data) : write_out(change.line + "\n");
+  } catch (cli_error const& fault) {
+    throw cli_error(fault.status(), change.line + ", but " + fault.what());
+  }
+}
+
 }  // namespace tacit::app

@@ -30,4 +30,13 @@ using table_row = std::vector<std::string>;
 // The API's data, on one line.
 void write_json(json_node data);
 
+// What to say of a change that was made.
+struct made_change {
+  bool json = false;  // the data, else the line
+  json_node data{};
+  std::string line{};  // as "removed KEY in project ID"
+};
+// Throws cli_error when stdout does not take it, whose line says that the change was made.
+void write_done(made_change const& change);
+
 }  // namespace tacit::app

@@ -34,12 +34,12 @@ int create_project(project_create_arguments const& arguments) {
   json_document const answer =
       ask_api(arguments.api, {"POST", "/projects", text, arguments.id.value_or(""), ""});
   json_node const data = answer.root()["data"];
+  std::string const id = shown(data["project"]["id"].text());
   if (arguments.api.json) {
-    write_json(data);
+    write_done({true, data, "made project " + id});
   } else {
-    write_out(shown(data["project"]["id"].text()) + "\n");
-    say("made project " + shown(data["project"]["id"].text()) + "; next: tacit secret set NAME " +
-        "--project " + shown(data["project"]["id"].text()));
+    say("made project " + id + "; next: tacit secret set NAME --project " + id);
+    write_out(id + "\n");
   }
   return 0;
 }
@@ -75,12 +75,9 @@ int delete_project(id_arguments const& arguments) {
   json_document const answer =
       ask_api(arguments.api, {"DELETE", target_of(arguments.id), "", arguments.id, ""});
   json_node const data = answer.root()["data"];
-  if (arguments.api.json) {
-    write_json(data);
-  } else {
-    bool const existed = data["existed"].truth();
-    write_out((existed ? "deleted project " : "there was no project ") + arguments.id + "\n");
-  }
+  bool const existed = data["existed"].truth();
+  write_done({arguments.api.json, data,
+              (existed ? "deleted project " : "there was no project ") + arguments.id});
   return 0;
 }
 

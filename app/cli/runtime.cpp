@@ -101,11 +101,11 @@ int enrol_runtime(runtime_arguments const& arguments) {
   if (arguments.expires) target += "&expiresAt=" + expiry_of(*arguments.expires);
   json_document const answer = order(arguments.keeper, "POST", target);
   json_node const data = answer.root()["data"];
+  std::string const id = shown(data["runtime"]["id"].text());
   if (arguments.json) {
-    write_json(data);
+    write_done({true, data, "enrolled " + id + " for project " + arguments.project});
     return 0;
   }
-  std::string const id = shown(data["runtime"]["id"].text());
   say("enrolled " + id + " for project " + arguments.project + " until " +
       shown_time(data["runtime"]["expiresAt"].text()) +
       " UTC. On the runtime's machine: tacit runtime pin --identity FILE --server-key KEY");
@@ -142,21 +142,13 @@ int list_runtimes(runtime_arguments const& arguments) {
 int revoke_runtime(runtime_arguments const& arguments) {
   require_runtime_id(arguments.id, "an id");
   json_document const answer = order(arguments.keeper, "DELETE", "/v1/runtimes/" + arguments.id);
-  if (arguments.json) {
-    write_json(answer.root()["data"]);
-  } else {
-    write_out("revoked " + arguments.id + "\n");
-  }
+  write_done({arguments.json, answer.root()["data"], "revoked " + arguments.id});
   return 0;
 }
 
 int reset_runtimes(runtime_arguments const& arguments) {
   json_document const answer = order(arguments.keeper, "DELETE", "/v1/runtimes");
-  if (arguments.json) {
-    write_json(answer.root()["data"]);
-  } else {
-    write_out("revoked all runtimes\n");
-  }
+  write_done({arguments.json, answer.root()["data"], "revoked all runtimes"});
   return 0;
 }
 

@@ -38,11 +38,8 @@ int set_secret(secret_arguments const& arguments) {
   json_document const answer = ask_api(
       arguments.api,
       {"POST", target_of(arguments.project), body.reveal(), arguments.project, arguments.name});
-  if (arguments.api.json) {
-    write_json(answer.root()["data"]);
-  } else {
-    write_out("stored " + arguments.name + " in project " + arguments.project + "\n");
-  }
+  write_done({arguments.api.json, answer.root()["data"],
+              "stored " + arguments.name + " in project " + arguments.project});
   return 0;
 }
 
@@ -76,13 +73,10 @@ int remove_secret(secret_arguments const& arguments) {
   json_document const answer =
       ask_api(arguments.api, {"DELETE", target, "", arguments.project, arguments.name});
   json_node const data = answer.root()["data"];
-  if (arguments.api.json) {
-    write_json(data);
-  } else {
-    bool const existed = data["existed"].truth();
-    write_out((existed ? "removed " : "there was no ") + arguments.name + " in project " +
-              arguments.project + "\n");
-  }
+  bool const existed = data["existed"].truth();
+  write_done({arguments.api.json, data,
+              (existed ? "removed " : "there was no ") + arguments.name + " in project " +
+                  arguments.project});
   return 0;
 }
 

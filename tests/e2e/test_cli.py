@@ -498,6 +498,28 @@ def test_output_that_cannot_be_written(server, shop):
     assert done.returncode == 1 and b"cannot write to stdout: No space left" in done.stderr
 
 
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_a_change_whose_outcome_cannot_be_written_is_said_to_be_made(server, shop, more):
+    def changed(*arguments, stdin=None):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([TACIT, *arguments, *more], input=stdin, stdout=full,
+                                  stderr=subprocess.PIPE, timeout=60,
+                                  env=clean_environment(TACIT_DATA_DIR=server.data))
+        assert done.returncode == 1 and b"cannot write to stdout" in done.stderr
+        return done.stderr.decode()
+    stored = changed("secret", "set", "A", "--project", shop, stdin=b"value")
+    assert stored.startswith("tacit: stored A in project %s, but cannot" % shop)
+    assert server.values(shop) == {"A": "value"}
+    assert "removed A in project" in changed("secret", "rm", "A", "--project", shop)
+    assert server.values(shop) == {}
+    assert "made project full" in changed("project", "create", "Full", "--id", "full")
+    made = re.search(r"made API key (\S+?)[,;]", changed("key", "create", "lost"))
+    assert made
+    assert "revoked API key " + made[1] + ", but" in changed("key", "revoke", made[1])
+    assert "deleted project full, but" in changed("project", "delete", "full")
+    assert server.owner("GET", "/projects/full").status == 404
+
+
 def test_names_that_would_play_with_a_terminal(server):
     server.make_project("esc")
     for name in ("\x9b31mred", "\u0085next", "\u202eflipped"):

@@ -6,12 +6,15 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <cstring>
+#include <system_error>
 #include <thread>
 #include <utility>
 
 #include "app/cli/output.hpp"
 #include "app/descriptor.hpp"
+#include "app/system_fault.hpp"
 #include "core/check.hpp"
 #include "core/limits.hpp"
 #include "core/noise.hpp"
@@ -29,6 +32,12 @@ std::string host_name() {
   std::array<char, core::runtime_host_bytes_max + 1> name{};
   if (::gethostname(name.data(), name.size() - 1) != 0) return "";
   return name.data();
+}
+
+descriptor open_event() {
+  descriptor opened(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!opened.is_open()) throw std::system_error(errno, std::generic_category());
+  return opened;
 }
 
 // What it takes to ask, for the thread that does. It does not change.
@@ -143,7 +152,7 @@ class remote_question final : public pending_delivery {
  public:
   remote_question(asker from, std::uint64_t known, std::chrono::seconds at_most)
       : asker_(std::move(from)),
-        ready_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+        ready_(open_event()),
         thread_([this, known, at_most] { run(known, at_most); }) {}
   ~remote_question() override { asker_.stop.stop(); }
 
@@ -187,8 +196,13 @@ class remote_source final : public delivery_source {
 
   begun ask_for_change(std::int64_t revision, std::chrono::seconds at_most) override {
     std::chrono::seconds const most(core::limits::remote_wait_seconds_max);
-    return std::make_unique<remote_question>(make_asker(), static_cast<std::uint64_t>(revision),
-                                             std::min(at_most, most));
+    try {
+      return std::make_unique<remote_question>(make_asker(), static_cast<std::uint64_t>(revision),
+                                               std::min(at_most, most));
+    } catch (std::system_error const& fault) {  // which passes, and ends no command that runs
+      return undelivered{delivery_fault::unavailable,
+                         "unavailable: " + explain_system_fault(fault.code().value())};
+    }
   }
 
   std::string origin() const override {

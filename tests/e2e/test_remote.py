@@ -6,14 +6,17 @@ import contextlib
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 
 import pytest
 
-from harness import ORDINARY, ROOT, Server, as_user, files_with, for_everybody, wait_until
+from harness import (ORDINARY, ROOT, TACIT, Server, as_user, files_with, for_everybody,
+                     wait_until)
 from pki import Authority
 from remote import Between, Runtime, packed, unpacked
 from running import Run
@@ -328,6 +331,28 @@ def test_run_follows_a_change(server, runtime):
             server.put("p", "A", value)
             assert run.line() == "A=" + value
         assert run.end(signal.SIGTERM)[0] == -signal.SIGTERM
+
+
+@needs_root
+def test_run_outlives_a_time_without_threads(server):
+    """As when the command itself has used up what its group may have."""
+    user = 100_000 + os.getpid()
+
+    def of_two_tasks():
+        resource.setrlimit(resource.RLIMIT_NPROC, (2, 2))
+        os.setgroups([])
+        os.setgid(user)
+        os.setuid(user)
+    with tempfile.TemporaryDirectory(prefix="tacit-e2e-") as folder:
+        runtime = Runtime(folder).enrol(server)
+        for path in (folder, runtime.file):
+            os.chown(path, user, user)
+        with Run(None, *runtime.options(server.url), "--on-change", "restart", command=SHOW,
+                 executable=for_everybody(TACIT), preexec_fn=of_two_tasks) as run:
+            assert run.line() == "A=" + CANARY
+            said = run.line(2)
+            assert "no more threads" in said and "the command keeps running" in said, said
+            assert run.end(signal.SIGTERM)[0] == -signal.SIGTERM
 
 
 def test_run_outlives_the_server_and_its_own_enrolment(server, runtime):

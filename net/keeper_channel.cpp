@@ -18,20 +18,23 @@ using core::result;
 
 namespace {
 
-constexpr std::chrono::seconds answer_seconds_max{10};
 // Of all asks at a time: the api answers one after the other.
 constexpr std::size_t gathered_bytes_max = 256u << 20;
 constexpr std::chrono::milliseconds send_again_after{5};
 
 }  // namespace
 
-keeper_channel::keeper_channel(asio::io_context& context, int descriptor)
-    : context_(context), descriptor_(context, descriptor) {}
+using clock = std::chrono::steady_clock;
 
-asio::awaitable<bool> keeper_channel::send(std::string datagram) {
-  auto const until = std::chrono::steady_clock::now() + answer_seconds_max;
+keeper_channel::keeper_channel(asio::io_context& context, int descriptor,
+                               std::chrono::milliseconds patience)
+    : context_(context), descriptor_(context, descriptor), patience_(patience) {}
+
+clock::time_point keeper_channel::end_of_patience() const { return clock::now() + patience_; }
+
+asio::awaitable<bool> keeper_channel::send(std::string datagram, clock::time_point until) {
   asio::steady_timer again(context_);
-  while (open_ && std::chrono::steady_clock::now() < until) {
+  while (open_ && clock::now() < until) {
     auto const sent = ::send(descriptor_.native_handle(), datagram.data(), datagram.size(),
                              MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent >= 0) co_return true;
@@ -48,11 +51,11 @@ asio::awaitable<bool> keeper_channel::send(std::string datagram) {
 
 asio::awaitable<result<sealed_set>> keeper_channel::fetch(core::project_id project) {
   ask asked(context_);
-  asked.done.expires_after(answer_seconds_max);
+  asked.done.expires_after(patience_);
   std::uint32_t const number = ++last_ask_;
   asks_.emplace(number, &asked);
   std::string datagram = core::encode_message(core::fetch_message{number, project});
-  bool const sent = co_await send(std::move(datagram));
+  bool const sent = co_await send(std::move(datagram), end_of_patience());
   if (sent && asks_.contains(number)) {
     error_code error;
     auto token = asio::redirect_error(asio::use_awaitable, error);
@@ -118,8 +121,8 @@ bool keeper_channel::take(core::fetched_message const& fetched) {
 asio::awaitable<void> keeper_channel::watch(core::project_id project, std::uint64_t revision) {
   if (!watched_.insert(project).second) co_return;
   std::string datagram = core::encode_message(core::watch_message{project, revision});
-  // Not sent: the channel is at its end, and so is everybody who waits.
-  [[maybe_unused]] bool const sent = co_await send(std::move(datagram));
+  bool const sent = co_await send(std::move(datagram), end_of_patience());
+  if (!sent) watched_.erase(project);  // the api does not know: whoever waits next tells it
 }
 
 bool keeper_channel::take(core::changed_message const& changed) {
@@ -131,7 +134,8 @@ bool keeper_channel::take(core::changed_message const& changed) {
 asio::awaitable<void> keeper_channel::invite(std::uint16_t requests) {
   invited_ += requests;
   std::string datagram = core::encode_message(core::invite_message{requests});
-  [[maybe_unused]] bool const sent = co_await send(std::move(datagram));  // as of a watch
+  // Not sent: the channel is at its end.
+  [[maybe_unused]] bool const sent = co_await send(std::move(datagram), clock::time_point::max());
 }
 
 bool keeper_channel::take(core::request_message& request) {
@@ -143,16 +147,16 @@ bool keeper_channel::take(core::request_message& request) {
 
 asio::awaitable<bool> keeper_channel::reply(core::reply_message piece) {
   std::string datagram = core::encode_message(piece);
-  bool const sent = co_await send(std::move(datagram));
+  bool const sent = co_await send(std::move(datagram), end_of_patience());
   co_return sent;
 }
 
 asio::awaitable<result<std::string>> keeper_channel::fetch_mark() {
   mark_ask asked(context_);
-  asked.done.expires_after(answer_seconds_max);
+  asked.done.expires_after(patience_);
   mark_ask_ = &asked;
   std::string datagram = core::encode_message(core::mark_message{});
-  bool const sent = co_await send(std::move(datagram));
+  bool const sent = co_await send(std::move(datagram), end_of_patience());
   if (sent && !asked.answered && open_) {
     error_code error;
     auto token = asio::redirect_error(asio::use_awaitable, error);

@@ -29,8 +29,9 @@ struct sealed_set {
 
 class keeper_channel {
  public:
-  // Takes over the descriptor.
-  keeper_channel(boost::asio::io_context& context, int descriptor);
+  // Takes over the descriptor. An answer, and room for a message, may take `patience`.
+  keeper_channel(boost::asio::io_context& context, int descriptor,
+                 std::chrono::milliseconds patience = std::chrono::seconds(10));
 
   // errc::not_found when the api says that there is no such project; errc::unavailable when it says
   // so, does not answer in time, answers nonsense or is gone.
@@ -49,7 +50,8 @@ class keeper_channel {
     heard_ = std::move(heard);
   }
 
-  // Lets the api hand over so many more sealed requests of other machines.
+  // Lets the api hand over so many more sealed requests of other machines: however long that takes
+  // to say, for who is not invited is not heard of again.
   boost::asio::awaitable<void> invite(std::uint16_t requests);
   // Who takes them. Each wants a reply that ends, and is then invited anew by its taker.
   void when_asked(std::function<void(core::request_message)> taken) { taken_ = std::move(taken); }
@@ -85,12 +87,15 @@ class keeper_channel {
   [[nodiscard]] bool take(core::changed_message const& changed);
   [[nodiscard]] bool take(core::request_message& request);
   [[nodiscard]] bool take(core::marked_message& marked);
-  // False when the channel is gone, or did not take it within the time of an answer.
-  boost::asio::awaitable<bool> send(std::string datagram);
+  // False when the channel is gone, or did not take it in time.
+  boost::asio::awaitable<bool> send(std::string datagram,
+                                    std::chrono::steady_clock::time_point until);
+  [[nodiscard]] std::chrono::steady_clock::time_point end_of_patience() const;
   void forget(std::uint32_t number);
 
   boost::asio::io_context& context_;
   boost::asio::posix::stream_descriptor descriptor_;
+  std::chrono::milliseconds patience_;
   std::unordered_map<std::uint32_t, ask*> asks_;  // those without their whole answer
   std::size_t gathered_bytes_ = 0;                // of all of them
   std::uint32_t last_ask_ = 0;

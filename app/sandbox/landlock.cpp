@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <system_error>
 
+#include "app/descriptor.hpp"
 #include "app/sandbox/sandbox.hpp"
 
 namespace tacit::app {
@@ -46,20 +47,6 @@ struct [[gnu::packed]] path_beneath {
                       " (sandbox = \"off\" runs without confinement)");
 }
 
-class descriptor {
- public:
-  explicit descriptor(long number) : number_(static_cast<int>(number)) {}
-  descriptor(descriptor const&) = delete;
-  descriptor& operator=(descriptor const&) = delete;
-  ~descriptor() {
-    if (number_ >= 0) close(number_);
-  }
-  [[nodiscard]] int get() const { return number_; }
-
- private:
-  int number_;
-};
-
 // What the rules speak about, and so forbid where none allows it: all that this kernel knows of.
 ruleset_attributes handled_by(long abi) {
   ruleset_attributes handled{.handled_access_fs = fs_all_of_abi_1};
@@ -85,9 +72,9 @@ std::uint64_t rights_in_folder(process_role role) {
 
 void allow(descriptor const& ruleset, std::string const& path, std::uint64_t rights) {
   descriptor const place(open(path.c_str(), O_PATH | O_CLOEXEC));
-  if (place.get() < 0) refuse("cannot open " + path, errno);
-  path_beneath const rule{rights, place.get()};
-  if (syscall(SYS_landlock_add_rule, ruleset.get(), rule_path_beneath, &rule, 0) != 0) {
+  if (!place.is_open()) refuse("cannot open " + path, errno);
+  path_beneath const rule{rights, place.number()};
+  if (syscall(SYS_landlock_add_rule, ruleset.number(), rule_path_beneath, &rule, 0) != 0) {
     refuse("the kernel refused the Landlock rule for " + path, errno);
   }
 }
@@ -95,7 +82,7 @@ void allow(descriptor const& ruleset, std::string const& path, std::uint64_t rig
 // A rule for a file may not name the rights of a folder.
 bool is_folder(std::string const& path) {
   descriptor const opened(open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  return opened.get() >= 0;
+  return opened.is_open();
 }
 
 }  // namespace
@@ -105,13 +92,14 @@ void restrict_files(process_role role, std::string const& folder,
   long const abi = syscall(SYS_landlock_create_ruleset, nullptr, 0, create_ruleset_version);
   if (abi < 1) refuse("this kernel has no Landlock", errno);
   ruleset_attributes const handled = handled_by(abi);
-  descriptor const ruleset(syscall(SYS_landlock_create_ruleset, &handled, sizeof handled, 0));
-  if (ruleset.get() < 0) refuse("the kernel refused a Landlock ruleset", errno);
+  descriptor const ruleset(
+      static_cast<int>(syscall(SYS_landlock_create_ruleset, &handled, sizeof handled, 0)));
+  if (!ruleset.is_open()) refuse("the kernel refused a Landlock ruleset", errno);
   allow(ruleset, folder, rights_in_folder(role) & handled.handled_access_fs);
   for (std::string const& path : readable) {
     allow(ruleset, path, is_folder(path) ? fs_read_file | fs_read_dir : fs_read_file);
   }
-  if (syscall(SYS_landlock_restrict_self, ruleset.get(), 0) != 0) {
+  if (syscall(SYS_landlock_restrict_self, ruleset.number(), 0) != 0) {
     refuse("the kernel refused Landlock", errno);
   }
 }

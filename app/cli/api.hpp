@@ -1,5 +1,6 @@
-// Asks the HTTP API: over TCP (https: with TLS) with TACIT_URL and TACIT_TOKEN, else over the server's api.sock,
-// where the kernel says who asks. --data means the socket, whatever the environment says.
+// Asks the HTTP API: over TCP (https: with TLS) with TACIT_URL and TACIT_TOKEN, else over the
+// server's api.sock, where the kernel says who asks. --data means the socket, whatever the
+// environment says.
 #pragma once
 
 #include <optional>

@@ -14,8 +14,8 @@
 
 namespace tacit::app {
 
-// A start that cannot go on: one line that says what is wrong and what to do. main() prints it as
-// "tacit: LINE" and exits with 1. Never contains a secret.
+// A start that cannot go on: one line that says what is wrong and what to do. It is printed as
+// "tacit: LINE", and the program exits with 1. Never contains a secret.
 class startup_error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;

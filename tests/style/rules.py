@@ -110,7 +110,7 @@ def check_any(path, text, lines):
             yield number, "a path of a machine that others do not have"
         if UNFINISHED.search(line):
             yield number, "finish it, or open an issue and say nothing here"
-        if code and len(line) > COLUMNS_MAX and "http" not in line:
+        if code and len(line) > COLUMNS_MAX and "://" not in line:
             yield number, f"longer than {COLUMNS_MAX} columns"
 
 

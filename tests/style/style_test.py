@@ -68,6 +68,7 @@ PLANTED = [
     ("core/a.hpp", HEADER + "int f();\n" * 250, "250 lines"),
     ("core/a.cpp", "int f();\n" * 451, "450 lines"),
     ("core/a.cpp", "// " + "x" * 98 + "\n", "100 columns"),
+    ("core/a.cpp", "// over http" + " x" * 50 + "\n", "100 columns"),
     ("core/a.cpp", "\tint a;\n", "tab"),
     ("core/a.cpp", "int a; \n", "trailing white space"),
     ("docs/a.md", "words \n", "trailing white space"),

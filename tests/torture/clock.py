@@ -10,19 +10,18 @@ kill: updatedAt has not gone back, createdAt is what it was, the Date of answers
 come without a limit of writes, so that there are more of them. Before, the controls: servers with a
 fault planted in their clocks must be found wanting.
 """
-import argparse
 import calendar
 import contextlib
 import os
 import random
 import signal
 import struct
-import sys
 import tempfile
 import time
 
 import kill
 from harness import PROBE, Server, exchange
+from verdict import must_be_right, must_find, parser_of
 
 SECOND = 1_000_000_000
 YEAR = 366 * 86400
@@ -164,27 +163,16 @@ def control(name, seed):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="./dev torture clock")
-    parser.add_argument("--jumps", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=int(time.time()))
-    asked = parser.parse_args()
+    asked = parser_of("clock", jumps=1000).parse_args()
     print("seed %d" % asked.seed, flush=True)
     for name in PLANTED:
-        faults = control(name, asked.seed)
-        print("control %-14s %s" % (name, "found: " + faults[0] if faults else "NOT FOUND"),
-              flush=True)
-        if not faults:
-            sys.exit("torture: a planted fault was not found: the figures would prove nothing")
-    wrong = 0
+        must_find(name, control(name, asked.seed))
     for limited in (True, False):
         one, faults = run(asked.jumps // 2, asked.seed, limited)
-        for fault in faults:
-            print("FAULT seed %d: %s" % (asked.seed, fault))
-        wrong += len(faults)
+        must_be_right(faults, "seed %d" % asked.seed)
         print("%s: %d jumps and %d kills in %.0f s, %d writes granted, %d refused" % (
             "limited" if limited else "without a limit", asked.jumps // 2, one.kills,
             time.monotonic() - one.budget.began, one.budget.granted, one.refused))
-    sys.exit(1 if wrong else 0)
 
 
 if __name__ == "__main__":

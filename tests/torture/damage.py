@@ -10,7 +10,6 @@ are right. A value, a label, a count or an absence that is not as it was is wron
 the lock are no part of the store. The control: a server that does not know how long its list of
 files was (tacit-planted-floorless) must be wrong behind some cut between records.
 """
-import argparse
 import collections
 import concurrent.futures
 import copy
@@ -27,6 +26,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "e2e"))
 from errors import Asker  # noqa: E402
 from harness import PROBE, Server  # noqa: E402
 from ledger import Ledger, Script  # noqa: E402
+from verdict import parser_of  # noqa: E402
 
 FLOORLESS = os.path.join(os.path.dirname(PROBE), "tacit-planted-floorless")
 KINDS = ("bit", "byte", "cut", "blocks")
@@ -189,10 +189,7 @@ def kind_of(name):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
-    parser.add_argument("--each", type=int, default=12)
-    arguments = parser.parse_args()
+    arguments = parser_of("damage", each=12).parse_args()
     print("damage: --seed %d" % arguments.seed, flush=True)
     counts, wrong, control = run(arguments.seed, arguments.each)
     for line in wrong:

@@ -14,14 +14,12 @@ have gone on or have ended with a status of its own: 5 behind a write of unknown
 start, 0 at the end. Of calls on descriptors those on files of the data folder fail: no kernel
 refuses a wake-up of a thread.
 """
-import argparse
 import collections
 import concurrent.futures
 import contextlib
 import copy
 import http.client
 import os
-import random
 import shutil
 import signal
 import subprocess
@@ -32,6 +30,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "e2e"))
 
 from harness import Server, UnixConnection, exchange, wait_until  # noqa: E402
 from ledger import Ledger, Script, message_of  # noqa: E402
+from verdict import parser_of  # noqa: E402
 
 # As strace names them; glibc and RocksDB use either of a pair.
 CALLS = {"fdatasync": "fdatasync,fsync", "write": "write", "pwrite64": "pwrite64",
@@ -260,8 +259,7 @@ class Campaign:
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
+    parser = parser_of("errors")
     parser.add_argument("--calls", default=",".join(CALLS))
     parser.add_argument("--errors", default=",".join(ERRORS))
     parser.add_argument("--starts", default="first,again,running")

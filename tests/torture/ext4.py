@@ -12,7 +12,6 @@ the bytes: 5 of 300 cuts under a program of ten lines. After a real cut nobody h
 tenth round is a server's first start instead, cut on the way or behind its first changes. The
 control is a server that does not sync.
 """
-import argparse
 import contextlib
 import fcntl
 import os
@@ -29,6 +28,7 @@ import kill
 import writers
 from checks import check
 from harness import ROOT, Server, wait_until
+from verdict import first_faults, must_be_right, must_find, parser_of
 
 IMAGE_BYTES = 512 << 20  # sparse; the store keeps 64 MiB free
 # _IOR('X', 125, __u32) and its flag, of the kernel's fs/ext4/ext4.h.
@@ -167,36 +167,21 @@ def control(seed, points):
     """The faults that were found in a server that does not sync."""
     unsynced = kill.planted("unsynced")
     with campaign(seed, points, tacit=unsynced, probe=unsynced) as one:
-        for number in range(CONTROL_ROUNDS):
-            faults = one.round(number)
-            if faults:
-                return faults, number + 1
-    return [], CONTROL_ROUNDS
+        return first_faults(CONTROL_ROUNDS, one.round)
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="./dev torture ext4")
-    parser.add_argument("--cuts", type=int, default=100)
-    parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--round", type=int, default=0)
-    asked = parser.parse_args()
+    asked = parser_of("ext4", cuts=100, round=0).parse_args()
     if not ROOT:
         sys.exit("torture: ext4 needs root: it mounts a file system")
     points = kill.census()
     print("seed %d, %d points" % (asked.seed, len(points)), flush=True)
     faults, rounds = control(asked.seed, points)
-    print("control unsynced %s in round %d%s" % ("found" if faults else "NOT FOUND", rounds,
-                                                 ": " + faults[0] if faults else ""), flush=True)
-    if not faults:
-        sys.exit("torture: a planted fault was not found: the figures would prove nothing")
+    must_find("unsynced", faults, " in round %d" % rounds)
     with campaign(asked.seed, points) as one:
         number = asked.round
         while one.cuts < asked.cuts:
-            faults = one.round(number)
-            for fault in faults:
-                print("FAULT seed %d %s" % (asked.seed, fault))
-            if faults:
-                sys.exit(1)
+            must_be_right(one.round(number), "seed %d" % asked.seed)
             number += 1
         print("%d cuts: %s" % (one.cuts, one.report()))
 

@@ -11,7 +11,6 @@ not, and starts again when there is room. What was acknowledged must be there.
 The same again with the reserve missed: a server that does not look before it writes
 (tacit-planted-unreserved) meets the end of the disk in its log and in its tables.
 """
-import argparse
 import contextlib
 import os
 import random
@@ -24,6 +23,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "e2e"))
 
 from harness import PROBE, ROOT, Server, exchange, wait_until  # noqa: E402
 from ledger import Ledger, Script  # noqa: E402
+from verdict import parser_of  # noqa: E402
 
 UNRESERVED = os.path.join(os.path.dirname(PROBE), "tacit-planted-unreserved")
 MIB = 1024 * 1024
@@ -184,10 +184,7 @@ def run(seed, rounds, misses=False):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
-    parser.add_argument("--rounds", type=int, default=300)
-    arguments = parser.parse_args()
+    arguments = parser_of("full", rounds=300).parse_args()
     print("full: --seed %d" % arguments.seed, flush=True)
     wrong = 0
     for misses in (False, True):

@@ -17,7 +17,6 @@ and kernel take the moments as they like.
 
 Before, the controls: servers with a fault planted must be found wanting.
 """
-import argparse
 import collections
 import contextlib
 import json
@@ -35,6 +34,7 @@ os.environ.setdefault("TACIT_PROBE_BIN", os.path.join(ROOT, "build", "release", 
 import writers  # noqa: E402
 from checks import Ledger, check  # noqa: E402
 from harness import PROBE, TACIT, Server, is_alive, wait_until  # noqa: E402
+from verdict import first_faults, must_be_right, must_find, parser_of  # noqa: E402
 
 WRITERS = 8
 # Of a change, from the decision to the answer.
@@ -224,37 +224,22 @@ def control(name, seed, points):
     """The faults that were found in a server with a fault planted, and after how many rounds."""
     commit = {point: points[point] for point in COMMIT if point in points}
     with campaign(seed, commit, kinds=["point"], tacit=planted(name), probe=planted(name)) as one:
-        for number in range(CONTROL_ROUNDS):
-            faults = one.round(number)
-            if faults:
-                return faults, number + 1
-    return [], CONTROL_ROUNDS
+        return first_faults(CONTROL_ROUNDS, one.round)
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="./dev torture kill")
-    parser.add_argument("--kills", type=int, default=2000)
-    parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--round", type=int, default=0)
+    parser = parser_of("kill", kills=2000, round=0)
     parser.add_argument("--no-controls", action="store_true")
     asked = parser.parse_args()
     points = census()
     print("seed %d, %d points" % (asked.seed, len(points)), flush=True)
     for name in () if asked.no_controls else PLANTED:
         faults, rounds = control(name, asked.seed, points)
-        print("control %-13s %s in round %d%s" % (
-            name, "found" if faults else "NOT FOUND", rounds,
-            ": " + faults[0] if faults else ""), flush=True)
-        if not faults:
-            sys.exit("torture: a planted fault was not found: the figures would prove nothing")
+        must_find(name, faults, " in round %d" % rounds)
     with campaign(asked.seed, points) as one:
         number = asked.round
         while sum(one.kills.values()) < asked.kills:
-            faults = one.round(number)
-            if faults:
-                for fault in faults:
-                    print("FAULT seed %d %s" % (asked.seed, fault))
-                sys.exit(1)
+            must_be_right(one.round(number), "seed %d" % asked.seed)
             number += 1
             if number % 100 == 0:
                 print(one.report(), flush=True)

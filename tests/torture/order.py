@@ -10,20 +10,19 @@ is then searched for an order that explains every answer (linear.py).
 
 Before, the controls: servers with a fault planted must be found wanting.
 """
-import argparse
 import contextlib
 import http.client
 import os
 import random
 import signal
 import string
-import sys
 import threading
 import time
 
 import kill
 from harness import Server, TACIT, UnixConnection, exchange, is_alive, wait_until
 from linear import Op, refuted
+from verdict import first_faults, must_be_right, must_find, parser_of
 
 CLIENTS, PROJECTS, NAMES, CAP, LIVES = 8, ["left", "right"], "ABCDEF", 4, 8
 PLANTED = ["cap", "stale", "early_answer"]
@@ -182,32 +181,20 @@ def history(seed, binary=TACIT):
 
 
 def control(name, seed):
-    for number in range(CONTROL_HISTORIES):
-        _, faults = history("%d/%d" % (seed, number), kill.planted(name))
-        if faults:
-            return faults
-    return []
+    def play(number):
+        return history("%d/%d" % (seed, number), kill.planted(name))[1]
+    return first_faults(CONTROL_HISTORIES, play)[0]
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="./dev torture order")
-    parser.add_argument("--histories", type=int, default=100)
-    parser.add_argument("--seed", type=int, default=int(time.time()))
-    asked = parser.parse_args()
+    asked = parser_of("order", histories=100).parse_args()
     print("seed %d" % asked.seed, flush=True)
     for name in PLANTED:
-        faults = control(name, asked.seed)
-        print("control %-13s %s" % (name, "found: " + faults[0][:200] if faults else "NOT FOUND"),
-              flush=True)
-        if not faults:
-            sys.exit("torture: a planted fault was not found: the figures would prove nothing")
+        must_find(name, control(name, asked.seed))
     ops = unknown = overlapping = 0
     for number in range(asked.histories):
         one, faults = history("%d/%d" % (asked.seed, number))
-        for fault in faults:
-            print("FAULT seed %d history %d: %s" % (asked.seed, number, fault))
-        if faults:
-            sys.exit(1)
+        must_be_right(faults, "seed %d history %d:" % (asked.seed, number))
         ops += sum(len(every) for every in one.ops.values())
         unknown += one.unknown
         overlapping += sum(overlaps(every) for every in one.ops.values())

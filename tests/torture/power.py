@@ -10,14 +10,14 @@ life begins with what it left. Counted is how often the store opened by itself, 
 refused, how often recover then made one of what was left, and what was wrong. The control, a disk
 that does not sync the log, must lose what was acknowledged.
 """
-import argparse
 import concurrent.futures
 import os
-import random
 import re
 import subprocess
 import sys
 import tempfile
+
+from verdict import parser_of
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 TEST = os.environ.get("TACIT_KV_TEST", os.path.join(ROOT, "build", "release", "kv_test"))
@@ -36,11 +36,7 @@ def work(seed, cuts, case="nothing_*"):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
-    parser.add_argument("--cuts", type=int, default=10_000)
-    parser.add_argument("--workers", type=int, default=os.cpu_count())
-    arguments = parser.parse_args()
+    arguments = parser_of("power", cuts=10_000, workers=os.cpu_count()).parse_args()
     print("power: --seed %d" % arguments.seed, flush=True)
     jobs = [(arguments.seed + number, min(CUTS_EACH, arguments.cuts - at))
             for number, at in enumerate(range(0, arguments.cuts, CUTS_EACH))]

@@ -1,0 +1,167 @@
+// Sessions of one worker, over socket pairs, above a store that is none.
+#include "net/session.hpp"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/test/unit_test.hpp>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "net/worker.hpp"
+#include "tests/unit/core/samples.hpp"
+
+namespace tacit::net {
+namespace {
+
+using core::errc;
+
+// One project with a long list; takes no change.
+class closed_store final : public core::store {
+ public:
+  core::result<core::project_state> find_project(core::project_id const&) const override {
+    return core::project_state::present;
+  }
+  core::result<core::secret_list> list_secrets(core::read_permit const&) const override {
+    core::secret_list list{1, {}};
+    for (unsigned i = 0; i < 1000; ++i) {
+      list.secrets.push_back({core::test::secret("KEY_" + std::to_string(i)), 1, {}, {}, {}});
+    }
+    return list;
+  }
+  core::result<core::project_entry> show_project(core::read_permit const&) const override {
+    return errc::unavailable;
+  }
+  core::result<std::vector<core::project_entry>> list_projects(
+      core::list_permit const&) const override {
+    return errc::unavailable;
+  }
+  core::result<core::delivery_records> list_deliveries(core::read_permit const&) const override {
+    return errc::unavailable;
+  }
+  std::uint64_t project_set_generation() const noexcept override { return 0; }
+  std::uint64_t project_generation(core::project_id const&) const noexcept override { return 0; }
+  std::vector<core::api_key_entry> list_api_keys(core::admin_permit const&) const override {
+    return {};
+  }
+  std::uint64_t api_key_generation() const noexcept override { return 1; }
+  std::shared_ptr<core::api_key_directory const> api_keys() const override {
+    return std::make_shared<core::api_key_directory>();
+  }
+  void note_use(core::api_key_entry const&, core::timestamp) noexcept override {}
+  core::result<void> submit(core::change&) override { return errc::unavailable; }
+  void note_deliveries(std::vector<core::receipt>) override {}
+  bool writable() const noexcept override { return true; }
+};
+
+// In which order requests were answered, by their ids.
+class order_log final : public core::log {
+ public:
+  void write(core::severity, std::string_view,
+             std::initializer_list<core::log_field> fields) noexcept override {
+    for (core::log_field const& one : fields) {
+      if (one.name == "request_id") ids.emplace_back(std::get<std::string_view>(one.value));
+    }
+  }
+  bool wants(core::severity) const noexcept override { return true; }
+
+  std::vector<std::string> ids;  // of the worker's thread
+};
+
+std::string get(std::string_view path, std::string_view id, std::string_view more = "") {
+  return "GET " + std::string(path) + " HTTP/1.1\r\nHost: x\r\nX-Request-Id: " + std::string(id) +
+         "\r\n" + std::string(more) + "\r\n";
+}
+constexpr std::string_view last = "Connection: close\r\n";
+std::string many(std::size_t count, std::string const& request) {
+  std::string all;
+  for (std::size_t i = 0; i < count; ++i) all += request;
+  return all;
+}
+
+struct one_worker {
+  closed_store store;
+  core::test::open_gate gate;
+  core::api_share share = core::derive_api_share(core::test::sample_root());
+  order_log log;
+  relay to_keeper;
+  service_parts parts{store, gate.limiter, share, log, {}, 8, 0, to_keeper};
+  worker at{parts, {}};
+  std::atomic<std::uint32_t> open = 0;
+  std::vector<int> clients;
+
+  ~one_worker() {
+    for (int const one : clients) ::close(one);
+  }
+
+  // A client of the local owner's that has sent this.
+  void add(std::string_view sent) {
+    std::array<int, 2> pair{};
+    BOOST_REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) == 0);
+    BOOST_REQUIRE(::fcntl(pair[0], F_SETFL, O_NONBLOCK) == 0);
+    int const bytes = 1 << 20;
+    ::setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+    timeval const patience{60, 0};  // of a test that would hang
+    ::setsockopt(pair[1], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    BOOST_REQUIRE(::write(pair[1], sent.data(), sent.size()) == static_cast<ssize_t>(sent.size()));
+    ++open;
+    at.adopt({pair[0], {0, true}, false}, open);
+    clients.push_back(pair[1]);
+  }
+
+  // Runs until the last request of each was answered: what each has got.
+  std::vector<std::string> run() {
+    std::jthread const thread([this] { at.run(); });
+    std::vector<std::string> got;
+    for (int const one : clients) {
+      got.emplace_back();
+      std::array<char, 4096> bytes;
+      for (ssize_t count = 1; count > 0;) {
+        count = ::read(one, bytes.data(), bytes.size());
+        if (count > 0) got.back().append(bytes.data(), static_cast<std::size_t>(count));
+      }
+      ::shutdown(one, SHUT_RDWR);
+    }
+    at.drain(0);
+    return got;
+  }
+};
+
+}  // namespace
+
+BOOST_FIXTURE_TEST_SUITE(sessions, one_worker)
+
+BOOST_AUTO_TEST_CASE(a_flood_that_is_there_at_once_gives_up_its_turn_to_one_request) {
+  constexpr std::size_t flood = 1500;
+  add(many(flood, get("/livez", "flood")) + get("/livez", "flood", last));
+  add(get("/livez", "one", last));
+  static_cast<void>(run());
+  BOOST_REQUIRE(log.ids.size() == flood + 2);
+  auto const before = std::find(log.ids.begin(), log.ids.end(), "one") - log.ids.begin();
+  BOOST_TEST(before <= 64);  // two turns
+}
+
+BOOST_AUTO_TEST_CASE(answers_are_sent_before_they_are_too_many) {
+  std::string const list = "/api/v1/projects/bot/secrets";
+  constexpr std::size_t count = 30;  // of one turn
+  add(many(count, get(list, "list")) + get(list, "list", last));
+  auto const got = run();
+  BOOST_TEST(got[0].size() > count * 80'000);
+  BOOST_TEST(at.output().capacity() < 1'000'000u);
+}
+
+BOOST_AUTO_TEST_CASE(a_change_that_the_store_does_not_take_is_answered_as_unavailable) {
+  std::string const body = R"({"key":"A","value":"v"})";
+  add("POST /api/v1/projects/bot/secrets HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+      "Content-Length: " +
+      std::to_string(body.size()) + "\r\n\r\n" + body);
+  BOOST_TEST(run()[0].starts_with("HTTP/1.1 503 "));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace tacit::net

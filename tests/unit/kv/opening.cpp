@@ -1,4 +1,7 @@
 // Opening a store: what is there again, and what is refused before anything is changed.
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
 #include <boost/test/unit_test.hpp>
 #include <fstream>
 #include <map>
@@ -295,6 +298,31 @@ BOOST_AUTO_TEST_CASE(a_mark_that_cannot_be_written_stops_the_first_start_and_any
     std::filesystem::remove(in_the_way);
     BOOST_TEST(refusal(folder.store(), share.check) == "");
   }
+}
+
+// Needs root: /dev/full by another name lies in the new mark's place.
+BOOST_AUTO_TEST_CASE(a_mark_without_room_stops_the_end_of_a_first_start_and_no_other) {
+  BOOST_REQUIRE(
+      write_store_mark(folder.store(), {store_format, share.check, false, {}}).has_value());
+  std::string const full = folder.store() + "/STORE.new";
+  auto const fill = [&] {
+    bool const made = ::mknod(full.c_str(), S_IFCHR | 0600, makedev(1, 7)) == 0;
+    return made && std::ofstream(full).is_open();  // and devices are devices here
+  };
+  if (!fill()) return;
+  BOOST_TEST(says(refusal(folder.store(), share.check), "make room"));
+  BOOST_TEST(!(*read_store_mark(folder.store()))->made);
+  std::filesystem::remove(full);
+  BOOST_TEST(refusal(folder.store(), share.check) == "");
+
+  auto const floor = [&] { return (*read_store_mark(folder.store()))->floor; };
+  auto const before = floor();
+  fill();
+  auto const opened = open_database();
+  BOOST_CHECK(floor() == before);
+  std::filesystem::remove(full);
+  opened->raise_floor();
+  BOOST_CHECK(floor() > before);
 }
 
 BOOST_AUTO_TEST_CASE(a_store_without_one_of_its_first_rows_is_refused) {

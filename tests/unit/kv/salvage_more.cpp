@@ -1,6 +1,7 @@
 // What a store holds beside its secrets, through `recover`; and numbers, which never go back.
 #include <boost/test/unit_test.hpp>
 
+#include "kv/store_mark.hpp"
 #include "tests/unit/kv/killed_store.hpp"
 
 namespace tacit::kv {
@@ -145,6 +146,37 @@ BOOST_AUTO_TEST_CASE(numbers_go_on_behind_every_one_that_can_still_be_read) {
   recover_without({{family::meta, "sequence"}, {family::counters, "bot"}});
   running_store store(*this);
   BOOST_TEST(store.list("bot")->revision > before);
+}
+
+BOOST_AUTO_TEST_CASE(what_a_start_refuses_by_the_mark_is_not_read_either) {
+  auto const refuses = [&](store_mark const& mark) {
+    begin_with(good);
+    BOOST_REQUIRE(write_store_mark(folder.store(), mark).has_value());
+    try {
+      static_cast<void>(look());
+      return false;
+    } catch (open_failure const&) {
+      return true;
+    }
+  };
+  begin_with(good);
+  store_mark const right = **read_store_mark(folder.store());
+  BOOST_TEST(!refuses(right));
+  store_mark other = right;
+  ++other.format;
+  BOOST_TEST(refuses(other));
+  other = right;
+  other.check[3] ^= 1;
+  BOOST_TEST(refuses(other));
+  other = right;
+  ++other.floor.number;
+  BOOST_TEST(refuses(other));
+  // Without a mark the rows say which key it is.
+  begin_with(good);
+  fs::remove(folder.store() + "/STORE");
+  BOOST_CHECK_NO_THROW(look());
+  share.check[3] ^= 1;
+  BOOST_CHECK_THROW(look(), open_failure);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -44,16 +44,20 @@ void check_owner(descriptor const& file, std::string const& path) {
   }
 }
 
-// "" when there is nothing that could be a book.
-std::string read_slot(descriptor const& file, unsigned slot) {
+struct slot_contents {
+  bool is_blank = true;  // nothing was ever written there
+  std::string book{};    // what may be one
+};
+
+slot_contents read_slot(descriptor const& file, unsigned slot, std::string const& path) {
   std::string bytes(slot_bytes, '\0');
   auto const got =
       ::pread(file.number(), bytes.data(), bytes.size(), static_cast<off_t>(slot * slot_bytes));
-  if (got <= 0) return {};
+  // Taken for blank, it would be written to.
+  if (got < 0) fail("read", path);
   core::wire_reader from(std::string_view(bytes).substr(0, static_cast<std::size_t>(got)));
   auto const size = from.number<std::uint32_t>();
-  std::string_view const book = from.take(size);
-  return from.ok() ? std::string(book) : std::string();
+  return {size == 0, std::string(from.take(size))};
 }
 
 bool write_all(int file, std::string_view bytes, off_t at) noexcept {
@@ -84,9 +88,9 @@ void runtime_file::load(core::runtime_book_key const& key) {
   bool is_new = true;
   std::optional<core::enrolment_book> newest;
   for (unsigned slot = 0; slot < 2; ++slot) {
-    std::string const bytes = read_slot(file_, slot);
-    is_new = is_new && bytes.empty();
-    auto book = core::decode_book(key, bytes);
+    slot_contents const read = read_slot(file_, slot, path_);
+    is_new = is_new && read.is_blank;
+    auto book = core::decode_book(key, read.book);
     if (!book || (newest && newest->epoch() > book->epoch())) continue;
     newest = *std::move(book);
     newest_slot_ = slot;
@@ -111,8 +115,9 @@ bool runtime_file::write(std::string_view book) noexcept {
     length[i] = static_cast<char>(book.size() >> (8 * i) & 0xFFu);
   }
   auto const at = static_cast<off_t>(slot * slot_bytes);
-  bool const written = write_all(file_.number(), {length.data(), length.size()}, at) &&
-                       write_all(file_.number(), book, at + static_cast<off_t>(length.size())) &&
+  // The length behind the book: who ends in between has left a blank slot blank.
+  bool const written = write_all(file_.number(), book, at + static_cast<off_t>(length.size())) &&
+                       write_all(file_.number(), {length.data(), length.size()}, at) &&
                        ::fdatasync(file_.number()) == 0;
   if (written) newest_slot_ = slot;
   return written;

@@ -1,4 +1,5 @@
 """The short form of ./dev torture errors: system calls that fail while a server runs or starts."""
+import json
 import os
 import random
 import shutil
@@ -9,6 +10,8 @@ import pytest
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "torture"))
 
 import errors  # noqa: E402
+from remote import Runtime  # noqa: E402
+from test_bad_starts import refused  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
 
@@ -45,6 +48,27 @@ def test_a_start_that_fails_changes_nothing(error):
         assert campaign.faults == 0 and campaign.runs >= 6
     finally:
         prepared.remove()
+
+
+def test_a_file_of_runtimes_that_cannot_be_read_is_not_taken_for_a_new_one(tmp_path):
+    with errors.Server() as server:
+        server.make_project("p")
+        for name in ("one", "two"):  # the newest book lies where a new one would go
+            Runtime(tmp_path, name).enrol(server, name=name)
+        assert server.stop() == 0
+        path = server.data + "/runtimes"
+        with open(path, "rb") as file:
+            before = file.read()
+        plain = server.command()
+        server.command = lambda: ["strace", "-o", os.devnull, "-P", path, "-e", "trace=pread64",
+                                  "-e", "inject=pread64:error=EIO", *plain]
+        refused(server, "cannot read", path, "Input/output error")
+        server.command = lambda: plain
+        with open(path, "rb") as file:
+            assert file.read() == before
+        server.start()
+        listed = server.cli("runtime", "list", "--json").stdout
+        assert {one["id"] for one in json.loads(listed)["runtimes"]} == {"one", "two"}
 
 
 def test_what_is_not_as_acknowledged_would_be_found():

@@ -8,6 +8,7 @@
 #include <boost/test/unit_test.hpp>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 
 #include "app/settings/settings.hpp"
 #include "tests/unit/core/samples.hpp"
@@ -56,6 +57,10 @@ struct folder {
       BOOST_REQUIRE(opened.write(core::encode_book(key, book)));
     }
     return book;
+  }
+  std::string bytes() const {
+    std::ifstream opened(file, std::ios::binary);
+    return {std::istreambuf_iterator<char>(opened), {}};
   }
   void spoil(std::size_t at) const {
     std::fstream changed(file, std::ios::in | std::ios::out | std::ios::binary);
@@ -117,6 +122,25 @@ BOOST_AUTO_TEST_CASE(what_is_no_book_of_this_root_key_stops_the_start) {
   BOOST_CHECK_NO_THROW(load());
   key = core::test::counting_key<core::runtime_book_key>(4);
   BOOST_CHECK_THROW(load(), startup_error);
+}
+
+BOOST_AUTO_TEST_CASE(what_was_a_book_is_never_taken_for_a_new_file) {
+  write(2);
+  std::string const whole = bytes();
+  for (std::size_t const left : {5u, 40u, 47u}) {
+    std::filesystem::resize_file(file, left);  // as a copy that broke off
+    std::string const cut = bytes();
+    BOOST_CHECK_THROW(load(), startup_error);
+    BOOST_CHECK(bytes().substr(0, left) == cut);
+    std::ofstream(file, std::ios::binary) << whole;
+  }
+  BOOST_TEST(load().epoch() == 2u);
+}
+
+BOOST_AUTO_TEST_CASE(a_first_write_that_was_cut_off_is_made_again) {
+  std::ofstream(file, std::ios::binary) << std::string(4, '\0') << "half of a book";
+  BOOST_REQUIRE(::chmod(file.c_str(), 0600) == 0);
+  BOOST_TEST(load().epoch() == 0u);
 }
 
 BOOST_AUTO_TEST_CASE(a_file_that_others_can_reach_or_that_is_a_link_stops_the_start) {

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import weakref
 
 TACIT = os.environ.get("TACIT_BIN", "build/release/tacit")
 PROBE = os.environ.get("TACIT_PROBE_BIN", "build/release/tacit-probe")
@@ -82,6 +83,8 @@ class Server:
         self.own_folder = None
         if data is None:
             self.own_folder = tempfile.mkdtemp(prefix="tacit-e2e-")
+            # Also of one that is never started.
+            weakref.finalize(self, shutil.rmtree, self.own_folder, ignore_errors=True)
             os.chmod(self.own_folder, 0o777)
             data = os.path.join(self.own_folder, "data")
         self.data = data

@@ -84,7 +84,14 @@ class Disk:
 
     def mount_again(self):
         run("umount", self.at)
+        # Mount namespaces that others made meanwhile keep the file system, shut down, and its loop
+        # device; mounted then, it would be that one again.
+        wait_until(lambda: not self.loop_devices(), 60)
         self.mount()
+
+    def loop_devices(self):
+        return subprocess.run(["losetup", "--associated", self.image], check=True,
+                              capture_output=True).stdout
 
     def remove(self):
         subprocess.run(["umount", self.at], check=False)

@@ -173,11 +173,9 @@ def state_of(pid):
 class Terminal:
     """A shell-like parent on a terminal of its own: what it runs is the foreground job."""
 
-    def __init__(self, server, command, stdout_to=None):
+    def __init__(self, server, command):
         self.pid, self.master = pty.fork()
         if self.pid == 0:
-            if stdout_to is not None:
-                os.dup2(os.open(stdout_to, os.O_WRONLY | os.O_CREAT), 1)
             environment = clean_environment(TACIT_DATA_DIR=server.data)
             os.execvpe(command[0], command, environment)
         self.seen = b""
@@ -205,14 +203,33 @@ class Terminal:
 
     def status(self):
         _, status = os.waitpid(self.pid, 0)
-        os.close(self.master)
+        self.pid = None
         return os.waitstatus_to_exitcode(status)
 
+    def end(self):
+        """Also when the test has failed."""
+        if self.pid is not None:
+            os.kill(self.pid, signal.SIGKILL)
+            self.status()
+        os.close(self.master)
 
-def test_what_a_terminal_sends_reaches_the_command_once(server):
+
+@pytest.fixture
+def on_terminal(server):
+    opened = []
+
+    def run(command):
+        opened.append(Terminal(server, command))
+        return opened[-1]
+    yield run
+    for one in opened:
+        one.end()
+
+
+def test_what_a_terminal_sends_reaches_the_command_once(on_terminal):
     numbers = ",".join(str(int(one)) for one in (signal.SIGINT, signal.SIGQUIT, signal.SIGWINCH))
-    terminal = Terminal(server, [TACIT, "run", "--project", "p", *FOLLOW, "--", sys.executable,
-                                 "-c", HEAR_ALL, numbers])
+    terminal = on_terminal([TACIT, "run", "--project", "p", *FOLLOW, "--", sys.executable, "-c",
+                            HEAR_ALL, numbers])
     terminal.read_until(b"up\r\n")
     larger = struct.pack("HHHH", 50, 100, 0, 0)
     for number, send in ((signal.SIGINT, lambda: terminal.type(b"\x03")),
@@ -227,13 +244,11 @@ def test_what_a_terminal_sends_reaches_the_command_once(server):
         os.kill(terminal.pid, signal.SIGCONT)
         wait_until(lambda: state_of(terminal.pid) != "T")
         assert terminal.says_nothing_for(0.3), "heard twice"
-    os.kill(terminal.pid, signal.SIGKILL)
-    assert terminal.status() == -signal.SIGKILL
 
 
-def test_on_a_terminal_a_signal_of_another_process_is_passed_on(server):
-    terminal = Terminal(server, [TACIT, "run", "--project", "p", *FOLLOW, "--", sys.executable,
-                                 "-c", HEAR_ALL, str(int(signal.SIGINT))])
+def test_on_a_terminal_a_signal_of_another_process_is_passed_on(on_terminal):
+    terminal = on_terminal([TACIT, "run", "--project", "p", *FOLLOW, "--", sys.executable, "-c",
+                            HEAR_ALL, str(int(signal.SIGINT))])
     terminal.read_until(b"up\r\n")
     end = time.monotonic() + 30
     heard = []
@@ -242,21 +257,19 @@ def test_on_a_terminal_a_signal_of_another_process_is_passed_on(server):
         heard = select.select([terminal.master], [], [], 1)[0]
         assert time.monotonic() < end, "it never came"
     terminal.read_until(b"%d\r\n" % signal.SIGINT)
-    os.kill(terminal.pid, signal.SIGKILL)
-    assert terminal.status() == -signal.SIGKILL
 
 
-def test_ctrl_c_ends_both_as_if_the_command_stood_alone(server):
-    terminal = Terminal(server, [TACIT, "run", "--project", "p", *FOLLOW, "--", "sh", "-c",
-                                 "echo up; exec sleep 1000"])
+def test_ctrl_c_ends_both_as_if_the_command_stood_alone(on_terminal):
+    terminal = on_terminal([TACIT, "run", "--project", "p", *FOLLOW, "--", "sh", "-c",
+                            "echo up; exec sleep 1000"])
     terminal.read_until(b"up\r\n")
     terminal.type(b"\x03")
     assert terminal.status() == -signal.SIGINT
 
 
-def test_job_control_of_a_shell(server):
+def test_job_control_of_a_shell(on_terminal):
     """Ctrl-Z stops the job, fg goes on with it, and the command reads from the terminal."""
-    terminal = Terminal(server, ["bash", "--norc", "-i"])
+    terminal = on_terminal(["bash", "--norc", "-i"])
     terminal.type(b"PS1='ready> '\r")
     terminal.read_until(b"ready> ")
     terminal.read_until(b"ready> ")

@@ -378,6 +378,22 @@ def test_run_outlives_the_server_and_its_own_enrolment(server, runtime):
         assert run.end(signal.SIGTERM)[0] == -signal.SIGTERM
 
 
+def test_a_run_that_follows_says_each_new_trouble(server, runtime):
+    server.make_project("other")
+    try:
+        runtime.enrol(server, "other")
+        with Run(None, *runtime.options(server.url), "--on-change", "restart", command=SHOW) as run:
+            assert run.line() == "A=" + CANARY
+            assert server.cli("runtime", "revoke", "web-1").returncode == 0
+            server.put("p", "A", "not for it")
+            assert run.line(2).startswith("tacit: refused: this runtime may not read project p ")
+            server.owner("DELETE", "/projects/p")
+            runtime.enrol(server, name="web-2")
+            assert run.line(2).startswith("tacit: no such project: p ")
+    finally:
+        server.owner("DELETE", "/projects/other")
+
+
 def test_a_cache_serves_while_nobody_answers_and_goes_with_the_enrolment(server, runtime,
                                                                          tmp_path):
     cache = ("--cache", str(tmp_path / "cache"))

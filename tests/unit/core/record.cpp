@@ -6,6 +6,7 @@
 #include <limits>
 #include <set>
 
+#include "core/wire.hpp"
 #include "tests/unit/core/samples.hpp"
 
 namespace tacit::core {
@@ -320,6 +321,42 @@ BOOST_AUTO_TEST_CASE(a_row_under_another_key_or_in_another_family_is_refused) {
         auto const in = static_cast<family>(number);
         BOOST_TEST(one.decodes({in, one.place.key}, one.bytes) == (in == one.place.in));
       }
+    }
+  }
+}
+
+// The row with another format, and tagged (or, a secret's, sealed) for its place all the same.
+std::string of_format(char format, kind_of_row const& one, row_keys const& keys) {
+  std::string place;
+  wire_writer to(place);
+  to.number(static_cast<std::uint8_t>(one.place.in));
+  to.short_text(one.place.key);
+  if (one.place.in == family::secrets) {
+    constexpr std::size_t head_bytes = 1 + 4 * 8;
+    std::string row = one.bytes.substr(0, head_bytes);
+    row[0] = format;
+    std::string const associated = place + row;
+    std::array<unsigned char, aead_nonce_bytes> const nonce{};
+    std::array<unsigned char, 4 + aead_tag_bytes> cipher;
+    aead_encrypt(keys.label.reveal(), nonce, as_bytes(associated), as_bytes("aB3x"), cipher.data());
+    wire_writer(row).bytes(nonce);
+    wire_writer(row).bytes(cipher);
+    return row;
+  }
+  std::string row = one.bytes.substr(0, one.bytes.size() - row_tag_bytes);
+  row[0] = format;
+  std::array<unsigned char, row_tag_bytes> tag;
+  keyed_hash(keys.row.reveal(), {as_bytes("tacit row 1"), as_bytes(place), as_bytes(row)}, tag);
+  wire_writer(row).bytes(tag);
+  return row;
+}
+
+BOOST_AUTO_TEST_CASE(a_row_of_another_format_is_refused_though_it_authenticates) {
+  row_keys const keys = sample_keys();
+  for (kind_of_row const& one : every_kind()) {
+    for (char const format : {'\0', '\1', '\2'}) {
+      std::string const row = of_format(format, one, keys);
+      BOOST_TEST(one.decodes(one.place, row) == (format == 1), one.what);
     }
   }
 }

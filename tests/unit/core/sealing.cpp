@@ -157,6 +157,18 @@ BOOST_AUTO_TEST_CASE(every_other_format_is_refused) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(one_opener_opens_values_of_several_intake_keys_in_any_order) {
+  std::string const first = seals.seal("first", place, 0);
+  std::string const second = seals.seal("second", place, limits::intake_milliseconds_max);
+  BOOST_TEST(sealed_key_of(first) != sealed_key_of(second));
+  value_opener opener(keeper);
+  secret_buffer out(64);
+  for (std::string const* const one : {&first, &second, &second, &first}) {
+    BOOST_TEST(opener.open(*one, place, out).has_value());
+  }
+  BOOST_CHECK(out.reveal() == "firstsecondsecondfirst");
+}
+
 BOOST_AUTO_TEST_CASE(another_record_key_or_another_pair_does_not_open_it) {
   std::string const sealed = seals.seal("abcd", place, 0);
   keeper_share other_record = derive_keeper_share(test::sample_root());

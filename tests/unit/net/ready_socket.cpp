@@ -104,6 +104,13 @@ task<void> be_served(ready_socket& socket, crowd& all) {
   all.served = true;
 }
 
+task<void> say_turns(ready_socket& socket, std::string& order, char name) {
+  for (int i = 0; i < 3; ++i) {
+    co_await socket.yield();
+    order += name;
+  }
+}
+
 BOOST_AUTO_TEST_CASE(what_was_sent_before_and_while_it_waits_is_read) {
   pair_of_sockets pair;
   pair.send("before");
@@ -207,6 +214,18 @@ BOOST_AUTO_TEST_CASE(who_was_heard_of_waits_for_one_of_a_crowd_that_gave_up_its_
   sockets.run([&all](ready_socket& socket) { return be_served(socket, all); });
   BOOST_TEST(all.turns_when_sent > 2 * crowd_size);
   BOOST_TEST(all.turns_when_served - all.turns_when_sent <= 1);
+}
+
+BOOST_AUTO_TEST_CASE(turns_that_were_given_up_come_back_in_their_order) {
+  pair_of_sockets sockets;
+  std::string order;
+  for (char const name : {'a', 'b', 'c'}) {
+    asio::co_spawn(sockets.context, say_turns(*sockets.socket, order, name), asio::detached);
+  }
+  sockets.run([&order](ready_socket& socket) -> task<void> {
+    while (order.size() < 9) co_await socket.yield();
+  });
+  BOOST_TEST(order == "abcabcabc");
 }
 
 BOOST_AUTO_TEST_CASE(a_descriptor_that_cannot_be_watched_has_ended) {

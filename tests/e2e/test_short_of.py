@@ -13,7 +13,7 @@ from test_bad_starts import can_unshare, in_own_mounts, refused
 
 NEEDS_MOUNTS = pytest.mark.skipif(not can_unshare(), reason="needs root that may mount")
 UNSANITIZED = pytest.mark.skipif(BUILD in ("asan", "tsan"),
-                                 reason="a sanitizer needs more than such a limit gives")
+                                 reason="a sanitizer needs more than such a start gives")
 
 
 # --- Where the root key and the keeper's sockets may not lie -------------------------------------
@@ -69,6 +69,7 @@ def test_shared_memory_that_is_not_to_be_had(how, words):
 
 
 @NEEDS_MOUNTS
+@UNSANITIZED
 @pytest.mark.parametrize("missing, advice", [("/proc", "mount /proc"), ("/dev", "mount /dev")])
 def test_what_an_exec_needs_is_missing(missing, advice):
     server = Server()

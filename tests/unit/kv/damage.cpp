@@ -288,23 +288,6 @@ BOOST_AUTO_TEST_CASE(a_list_of_files_of_an_earlier_start_is_refused) {
   BOOST_CHECK_THROW(open_database(), open_failure);
 }
 
-// It names whole tables, and the log of what came later is gone: an older store, and whole.
-BOOST_AUTO_TEST_CASE(a_list_of_files_as_it_was_at_the_last_start_is_refused) {
-  list_of_files at_start;
-  {
-    running_store store(*this);
-    at_start = *find_list_of_files(folder.store());
-    static_cast<void>(store.must<core::secret_entry>(test::upsert("bot", "D", 1)));
-    BOOST_TEST(store.finish());
-  }
-  std::string const number = std::to_string(at_start.number);
-  fs::path const list =
-      folder.store() + "/MANIFEST-" + std::string(6 - number.size(), '0') + number;
-  BOOST_REQUIRE(fs::file_size(list) > at_start.bytes);
-  fs::resize_file(list, at_start.bytes);
-  BOOST_CHECK_THROW(open_database(), open_failure);
-}
-
 BOOST_AUTO_TEST_CASE(first_rows_that_cannot_be_read_stop_the_start) {
   std::string_view const check(reinterpret_cast<char const*>(share.check.data()),
                                share.check.size());

@@ -265,6 +265,21 @@ BOOST_AUTO_TEST_CASE(a_store_that_lacks_any_other_family_is_refused) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(a_list_of_files_behind_the_floor_of_the_mark_is_refused) {
+  static_cast<void>(open_database());
+  auto const with_floor = [&](list_of_files const& floor) {
+    BOOST_REQUIRE(
+        write_store_mark(folder.store(), {store_format, share.check, true, floor}).has_value());
+    return refusal(folder.store(), share.check);
+  };
+  auto now = *find_list_of_files(folder.store());
+  BOOST_TEST(says(with_floor({now.number + 1, 0}), "an older one than it had"));
+  BOOST_TEST(says(with_floor({now.number, now.bytes + 1}), "an older one than it had"));
+  BOOST_TEST(with_floor(now) == "");
+  now = *find_list_of_files(folder.store());
+  BOOST_TEST(with_floor({now.number - 1, now.bytes + 1000}) == "");
+}
+
 // One of before there were marks, or one that has lost it.
 BOOST_AUTO_TEST_CASE(a_store_without_its_mark_is_looked_at_before_anything_is_changed) {
   static_cast<void>(open_database());

@@ -101,7 +101,7 @@ def test_a_set_is_kept_and_used_when_nobody_answers(server, cache):
     assert "cache" not in said
     server.stop()
     said = good(env(server, "--cache", cache), "export A='%s'\n" % VALUE,
-                "unavailable: cannot reach the keeper", "using the cached set, delivered 0 s ago",
+                "unavailable: cannot reach the keeper", "using the cached set, delivered ",
                 "NODE_OPTIONS")
     assert len(said.splitlines()) == 2
     done = server.cli("run", "--project", "p", "--cache", cache, "--", "sh", "-c",

@@ -1,6 +1,7 @@
 """`tacit run` and `tacit env` when the server is down: the four answers, with a cache and not."""
 import contextlib
 import os
+import re
 import shutil
 import socket
 import stat
@@ -97,12 +98,15 @@ def error(status, code, more=b""):
 # --- available, unavailable, absent, refused, empty ---
 
 def test_a_set_is_kept_and_used_when_nobody_answers(server, cache):
+    began = time.monotonic()
     said = good(env(server, "--cache", cache))
     assert "cache" not in said
     server.stop()
     said = good(env(server, "--cache", cache), "export A='%s'\n" % VALUE,
-                "unavailable: cannot reach the keeper", "using the cached set, delivered ",
+                "unavailable: cannot reach the keeper", "using the cached set, ",
                 "NODE_OPTIONS")
+    age = re.search(r"delivered (\d+) s ago", said)
+    assert age and int(age[1]) <= time.monotonic() - began + 1, said
     assert len(said.splitlines()) == 2
     done = server.cli("run", "--project", "p", "--cache", cache, "--", "sh", "-c",
                       'printf %s "$A${NODE_OPTIONS-}"')

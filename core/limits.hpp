@@ -36,6 +36,7 @@ inline constexpr unsigned head_seconds_max = 10;
 inline constexpr unsigned body_seconds_max = 10;
 inline constexpr unsigned idle_seconds_max = 60;
 inline constexpr std::size_t connections_max = 10'000;
+inline constexpr std::uint32_t local_connections_max = 128;  // on api.sock, besides
 
 // API keys: each has a slot of the rate limiter.
 inline constexpr std::size_t api_keys_max = 4096;

@@ -24,6 +24,8 @@ using boost::system::error_code;
 namespace {
 
 constexpr std::chrono::milliseconds pause_without_descriptors{100};
+// Of one socket, before the others and stop() have their turn.
+constexpr int accepted_in_turn_max = 256;
 
 void refuse_one_too_many(int descriptor) {
   std::string const answer =
@@ -77,8 +79,10 @@ void listener::stop() {
 }
 
 void listener::deal(int descriptor, listening_socket const& from, std::uint64_t address_hash) {
-  if (open_.fetch_add(1, std::memory_order_relaxed) >= accepted_.connections_max) {
-    open_.fetch_sub(1, std::memory_order_relaxed);
+  auto& open = from.is_local ? open_local_ : open_;
+  auto const most = from.is_local ? core::limits::local_connections_max : accepted_.connections_max;
+  if (open.fetch_add(1, std::memory_order_relaxed) >= most) {
+    open.fetch_sub(1, std::memory_order_relaxed);
     if (!from.speaks_tls) refuse_one_too_many(descriptor);
     ::close(descriptor);
     return;
@@ -89,7 +93,7 @@ void listener::deal(int descriptor, listening_socket const& from, std::uint64_t 
   }
   peer const client{address_hash, from.is_local && is_local_owner(descriptor, accepted_.owner)};
   worker* const to = workers_[next_worker_++ % workers_.size()];
-  to->adopt({descriptor, client, from.speaks_tls}, open_);
+  to->adopt({descriptor, client, from.speaks_tls}, open);
 }
 
 // False when there is nothing to accept now.
@@ -113,8 +117,9 @@ asio::awaitable<void> listener::accept_from(listening_socket from) {
     auto token = asio::redirect_error(asio::use_awaitable, error);
     co_await descriptor.async_wait(asio::posix::stream_descriptor::wait_read, token);
     if (error) co_return;
-    while (accept_one(from)) {
-    }
+    int accepted = 0;
+    while (accepted < accepted_in_turn_max && accept_one(from)) ++accepted;
+    if (accepted == accepted_in_turn_max) continue;
     if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
       pause.expires_after(pause_without_descriptors);
       co_await pause.async_wait(token);

@@ -46,7 +46,8 @@ class listener {
   acceptance accepted_;
   std::span<worker* const> workers_;
   std::size_t next_worker_ = 0;
-  std::atomic<std::uint32_t> open_ = 0;  // connections of all workers
+  std::atomic<std::uint32_t> open_ = 0;        // connections of all workers
+  std::atomic<std::uint32_t> open_local_ = 0;  // those of local sockets: no crowd keeps them out
 };
 
 }  // namespace tacit::net

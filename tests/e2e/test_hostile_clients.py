@@ -3,6 +3,7 @@ length. No time is asserted here."""
 import contextlib
 import os
 import random
+import signal
 import socket
 import time
 
@@ -110,6 +111,21 @@ def test_floods_leave_nothing_behind(server):
         assert good.send(GET).answer().status == 200
     wait_until(lambda: descriptors(server.api_pid()) <= before + 1)
     assert (resident(server.api_pid()) - memory) // MIB <= GROWS_MIB_MAX
+
+
+def test_a_crowd_that_is_there_at_once_is_accepted_whole(server):
+    """More than the server accepts in one turn wait for it when it goes on."""
+    every = []
+    os.kill(server.api_pid(), signal.SIGSTOP)
+    try:
+        for _ in range(600):
+            every.append(socket.create_connection(("127.0.0.1", server.port), timeout=60))
+            every[-1].sendall(GET)
+    finally:
+        os.kill(server.api_pid(), signal.SIGCONT)
+    for raw in every:
+        assert raw.recv(4096).startswith(b"HTTP/1.1 200 ")
+        raw.close()
 
 
 def upsert(server):

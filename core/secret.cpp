@@ -93,9 +93,11 @@ void* allocate_locked(std::size_t bytes) {
   void* const data = sodium_malloc(bytes);
   if (data == nullptr) throw std::bad_alloc();
   // sodium_malloc locks the pages but does not tell when that fails: once more, for the answer.
-  if (sodium_mlock(data, bytes) != 0) lock_failed.store(true, std::memory_order_relaxed);
+  if (sodium_mlock(data, bytes) != 0) note_failed_lock();
   return data;
 }
+
+void note_failed_lock() noexcept { lock_failed.store(true, std::memory_order_relaxed); }
 
 bool take_failed_lock() noexcept { return lock_failed.exchange(false, std::memory_order_relaxed); }
 

@@ -86,9 +86,11 @@ class secret_buffer {
   std::size_t size_ = 0;
 };
 
-// Whether the kernel refused to lock memory of this header since the last call, in any thread. The
-// memory is used all the same; who asks says it to the operator.
+// Whether the kernel refused to lock memory of this header since the last call, in any thread, or
+// note_failed_lock() was called. The memory is used all the same; who asks says it to the operator.
 [[nodiscard]] bool take_failed_lock() noexcept;
+// For memory that another library keeps its keys in.
+void note_failed_lock() noexcept;
 
 // Such memory, from any thread; wiped when it is released. For one object of T: for key material
 // that lives longer than one operation.

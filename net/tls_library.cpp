@@ -54,9 +54,9 @@ bool set_up(std::size_t sessions) {
   constexpr std::uint64_t how = OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT;
   CHECK(CRYPTO_set_mem_functions(give, give_more, take_back) == 1);
   CHECK(OPENSSL_init_ssl(how, nullptr) == 1);
-  // Without locked memory keys lie in ordinary memory.
   std::size_t const locked = std::bit_ceil(locked_bytes + sessions * locked_session_bytes);
-  static_cast<void>(CRYPTO_secure_malloc_init(locked, locked_piece_bytes));
+  // 0: there is none, and keys lie in ordinary memory. 2: the kernel did not lock it.
+  if (CRYPTO_secure_malloc_init(locked, locked_piece_bytes) != 1) core::note_failed_lock();
   return true;
 }
 

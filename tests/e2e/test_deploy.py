@@ -10,6 +10,7 @@ import tempfile
 import pytest
 
 from harness import BUILD, ORDINARY, ROOT, Server
+from test_tls import make_pki, tls_server  # noqa: F401
 
 UNIT = os.path.join(os.path.dirname(__file__), "..", "..", "conf", "tacit.service")
 EXPOSURE_TENTHS_MAX = 15
@@ -150,6 +151,22 @@ def test_a_delivery_that_is_too_large_to_be_locked_is_said():
         for _ in range(3):
             assert len(server.values("p")) == 101
         assert lines_on_locking(server) == [("keeper", 1 << 20)]
+
+
+@pytest.mark.skipif(BUILD in ("asan", "tsan"), reason="a sanitizer makes mlock do nothing")
+@pytest.mark.parametrize("tls", [False, True])
+def test_memory_for_the_keys_of_tls_is_locked_or_that_is_said(pki, tls):
+    """OpenSSL asks the kernel itself. What is enough without TLS is not with it."""
+    server = tls_server(pki, threads=1, user=ORDINARY if ROOT else None)
+    for name in ("tls_certificate", "tls_key"):
+        if ROOT:
+            os.chown(server.settings[name], int(ORDINARY), int(ORDINARY))
+        if not tls:
+            del server.settings[name]
+    plain = server.command()
+    server.command = lambda: ["prlimit", "--memlock=%d:%d" % (1 << 20, 1 << 20), *plain]
+    with server:
+        assert lines_on_locking(server) == ([("api", 1 << 20)] if tls else [])
 
 
 # --- The unit ------------------------------------------------------------------------------------

@@ -151,6 +151,10 @@ class service {
   void revoke_api_key(exchange& x, core::admitted const& caller);
 
   [[nodiscard]] bool has_json_body(exchange& x);
+  // One out of the caller's scope is not looked for: how long that takes would tell whether it is
+  // there.
+  core::result<core::project_state> find_project(core::admitted const& caller,
+                                                 core::project_id const& id);
   void commit(exchange& x, core::command what);
   [[nodiscard]] std::string_view make_request_id();
   [[nodiscard]] std::string_view date_now(core::timestamp now);

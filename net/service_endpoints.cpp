@@ -147,6 +147,12 @@ bool service::has_json_body(exchange& x) {
   return true;
 }
 
+core::result<core::project_state> service::find_project(core::admitted const& caller,
+                                                        core::project_id const& id) {
+  if (!caller.who().sees(id)) return core::project_state::absent;
+  return projects_.find(id);
+}
+
 void service::commit(exchange& x, core::command what) {
   x.write = std::make_unique<pending_write>(std::move(what), home_);
   x.write->record = x.record;
@@ -157,8 +163,8 @@ void service::commit(exchange& x, core::command what) {
 void service::list_secrets(exchange& x, core::admitted const& caller) {
   auto const id = core::project_id::parse(x.to.project);
   if (!id) return answer_error(x, errc::not_found);
-  rendered_list const* list = projects_.list(*id);
-  auto const state = list != nullptr ? core::project_state::present : projects_.find(*id);
+  rendered_list const* list = caller.who().sees(*id) ? projects_.list(*id) : nullptr;
+  auto const state = list != nullptr ? core::project_state::present : find_project(caller, *id);
   if (!state) return answer_error(x, state.error());
   auto const permit = core::permit_read(caller, *id, *state);
   if (!permit) return answer_error(x, permit.error());
@@ -177,7 +183,7 @@ void service::list_secrets(exchange& x, core::admitted const& caller) {
 void service::upsert_secret(exchange& x, core::admitted const& caller) {
   auto const id = core::project_id::parse(x.to.project);
   if (!id) return answer_error(x, errc::not_found);
-  auto const state = projects_.find(*id);
+  auto const state = find_project(caller, *id);
   if (!state) return answer_error(x, state.error());
   auto const permit = core::permit_write(caller, *id, *state);
   if (!permit) return answer_error(x, permit.error());
@@ -206,7 +212,7 @@ void service::upsert_secret(exchange& x, core::admitted const& caller) {
 void service::remove_secret(exchange& x, core::admitted const& caller) {
   auto const id = core::project_id::parse(x.to.project);
   if (!id) return answer_error(x, errc::not_found);
-  auto const state = projects_.find(*id);
+  auto const state = find_project(caller, *id);
   if (!state) return answer_error(x, state.error());
   auto const permit = core::permit_write(caller, *id, *state);
   if (!permit) return answer_error(x, permit.error());
@@ -230,7 +236,7 @@ void service::list_projects(exchange& x, core::admitted const& caller) {
 void service::show_project(exchange& x, core::admitted const& caller) {
   auto const id = core::project_id::parse(x.to.project);
   if (!id) return answer_error(x, errc::not_found);
-  auto const state = projects_.find(*id);
+  auto const state = find_project(caller, *id);
   if (!state) return answer_error(x, state.error());
   auto const permit = core::permit_read(caller, *id, *state);
   if (!permit) return answer_error(x, permit.error());
@@ -275,7 +281,7 @@ void service::delete_project(exchange& x, core::admitted const& caller) {
     append_removed_body(body_, core::removed{false});
     return answer_body(x, 200);
   }
-  auto const state = projects_.find(*id);
+  auto const state = find_project(caller, *id);
   if (!state) return answer_error(x, state.error());
   auto const permit = core::permit_admin_of(caller, *id, *state);
   if (!permit) return answer_error(x, permit.error());
@@ -285,7 +291,7 @@ void service::delete_project(exchange& x, core::admitted const& caller) {
 void service::list_deliveries(exchange& x, core::admitted const& caller) {
   auto const id = core::project_id::parse(x.to.project);
   if (!id) return answer_error(x, errc::not_found);
-  auto const state = projects_.find(*id);
+  auto const state = find_project(caller, *id);
   if (!state) return answer_error(x, state.error());
   auto const permit = core::permit_read(caller, *id, *state);
   if (!permit) return answer_error(x, permit.error());

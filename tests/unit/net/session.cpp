@@ -24,6 +24,7 @@ using core::errc;
 class closed_store final : public core::store {
  public:
   core::result<core::project_state> find_project(core::project_id const&) const override {
+    ++looks;
     return core::project_state::present;
   }
   core::result<core::secret_list> list_secrets(core::read_permit const&) const override {
@@ -44,18 +45,22 @@ class closed_store final : public core::store {
     return errc::unavailable;
   }
   std::uint64_t project_set_generation() const noexcept override { return 0; }
-  std::uint64_t project_generation(core::project_id const&) const noexcept override { return 0; }
+  std::uint64_t project_generation(core::project_id const&) const noexcept override {
+    ++looks;
+    return 0;
+  }
   std::vector<core::api_key_entry> list_api_keys(core::admin_permit const&) const override {
     return {};
   }
   std::uint64_t api_key_generation() const noexcept override { return 1; }
-  std::shared_ptr<core::api_key_directory const> api_keys() const override {
-    return std::make_shared<core::api_key_directory>();
-  }
+  std::shared_ptr<core::api_key_directory const> api_keys() const override { return keys; }
   void note_use(core::api_key_entry const&, core::timestamp) noexcept override {}
   core::result<void> submit(core::change&) override { return errc::unavailable; }
   void note_deliveries(std::vector<core::receipt>) override {}
   bool writable() const noexcept override { return true; }
+
+  std::shared_ptr<core::api_key_directory> keys = std::make_shared<core::api_key_directory>();
+  mutable std::size_t looks = 0;  // for a project by its id, of the worker's thread
 };
 
 // In which order requests were answered, by their ids.
@@ -129,6 +134,31 @@ struct one_worker {
     at.drain(0);
     return got;
   }
+
+  // An API key that may read and write this project: its field.
+  std::string let_in(std::string_view project) {
+    auto const key = core::api_key_text::make_random();
+    core::api_key_entry entry(*core::api_key_id::parse("key"));
+    entry.permissions = core::permission_set::from_bits(3);
+    entry.scope.projects.push_back(core::test::project(project));
+    store.keys->keys.emplace(key.hash(share.pepper),
+                             std::make_shared<core::api_key_entry const>(std::move(entry)));
+    return "Authorization: Bearer " + std::string(key.reveal()) + "\r\n";
+  }
+
+  // Everything that names a project, and runs.
+  void ask_for(std::string const& project, std::string const& bearer) {
+    std::string const path = "/api/v1/projects/" + project;
+    std::string all;
+    for (std::string const start : {"GET ", "DELETE "}) {
+      for (std::string const end : {"", "/secrets", "/secrets/A", "/deliveries"}) {
+        all += start + path + end + " HTTP/1.1\r\nHost: x\r\n" + bearer + "\r\n";
+      }
+    }
+    add(all + "POST " + path + "/secrets HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n" + bearer +
+        std::string(last) + "\r\n{}");
+    static_cast<void>(run());
+  }
 };
 
 }  // namespace
@@ -160,6 +190,18 @@ BOOST_AUTO_TEST_CASE(a_change_that_the_store_does_not_take_is_answered_as_unavai
       "Content-Length: " +
       std::to_string(body.size()) + "\r\n\r\n" + body);
   BOOST_TEST(run()[0].starts_with("HTTP/1.1 503 "));
+}
+
+BOOST_AUTO_TEST_CASE(a_project_out_of_an_api_keys_scope_is_not_looked_for) {
+  ask_for("others", let_in("mine"));
+  BOOST_TEST(log.ids.size() == 9U);
+  BOOST_TEST(store.looks == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(one_in_its_scope_is) {
+  ask_for("mine", let_in("mine"));
+  BOOST_TEST(log.ids.size() == 9U);
+  BOOST_TEST(store.looks > 0U);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -97,6 +97,7 @@ class head_parser final : public http::basic_parser<true> {
     head.target = to_view(target);
     if (version != 11 && version != 10) has_bad_field = true;
     keeps_ = version == 11;
+    knows_continue_ = version == 11;
   }
 
   void on_field_impl(http::field name, field_text text, field_text raw, error_code&) override {
@@ -130,9 +131,9 @@ class head_parser final : public http::basic_parser<true> {
       case http::field::if_none_match:
         head.if_none_match = head.if_none_match ? std::string_view{} : value;
         break;
-      case http::field::expect:
-        head.expects_continue = boost::beast::iequals(raw, "100-continue");
-        if (!head.expects_continue) has_bad_field = true;
+      case http::field::expect:  // RFC 9110 section 10.1.1: ignored in HTTP/1.0
+        head.expects_continue = knows_continue_;
+        if (!boost::beast::iequals(raw, "100-continue")) has_bad_field = true;
         break;
       case http::field::unknown:
         if (boost::beast::iequals(text, "X-Request-Id") && is_request_id(value)) {
@@ -167,6 +168,7 @@ class head_parser final : public http::basic_parser<true> {
 
  private:
   bool needs_length_ = false;
+  bool knows_continue_ = false;
   bool keeps_ = false;
   bool closes_ = false;
 };

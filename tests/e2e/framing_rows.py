@@ -355,6 +355,8 @@ ROWS = rows(
     ("an expectation of our own (strict)", get("Expect: tea"), [400], CLOSES),
     ("an empty expectation", get("Expect:"), [400], CLOSES),
     ("an expectation without a body", get("Expect: 100-continue"), [200], STAYS),
+    ("an expectation of HTTP/1.0, which is none",
+     post("Expect: 100-continue", LENGTH, start="POST /api/v1/projects HTTP/1.0"), [401], CLOSES),
     ("an expectation of too much", post("Expect: 100-continue", "Content-Length: 65537", body=b""),
      [413], CLOSES),
 ) + rows(

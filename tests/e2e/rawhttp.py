@@ -1,8 +1,13 @@
 """Requests as bytes, answers as bytes: for tests where a client library would tidy up."""
+import fcntl
 import json
+import os
 import random
 import re
 import socket
+import struct
+import termios
+import time
 
 WAYS = ("whole", "bytes", "split")
 CHARS_OF_DATE = r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT"
@@ -47,23 +52,14 @@ class Wire:
 
     def send(self, data, how="whole", seed=0):
         try:
-            if how == "whole":
-                self.raw.sendall(data)
-            elif how == "bytes":
-                for i in range(len(data)):
-                    self.raw.sendall(data[i:i + 1])
-            elif how == "cuts":
-                draw = random.Random(seed)
-                cuts = sorted(draw.randrange(len(data) + 1) for _ in range(draw.randint(1, 8)))
-                for begin, end in zip([0] + cuts, cuts + [len(data)]):
-                    self.raw.sendall(data[begin:end])
-            else:
-                at = random.Random(seed).randrange(1, max(2, len(data)))
-                self.raw.sendall(data[:at])
-                self.raw.sendall(data[at:])
+            for piece in pieces_of(data, how, seed):
+                self.send_piece(piece)
         except (BrokenPipeError, ConnectionResetError):
             pass  # refused and closed before it had read all: the answer counts
         return self
+
+    def send_piece(self, piece):
+        self.raw.sendall(piece)
 
     def more(self):
         try:
@@ -108,6 +104,35 @@ class Wire:
         return False
 
 
+def pieces_of(data, how, seed):
+    if how == "whole":
+        cuts = []
+    elif how == "bytes":
+        cuts = range(1, len(data))
+    elif how == "cuts":
+        draw = random.Random(seed)
+        cuts = sorted(draw.randrange(len(data) + 1) for _ in range(draw.randint(1, 8)))
+    else:
+        cuts = [random.Random(seed).randrange(1, max(2, len(data)))]
+    return [data[begin:end] for begin, end in zip([0, *cuts], [*cuts, len(data)])]
+
+
+class SeenWire(Wire):
+    """Each piece is read by the server before the next is sent, which over TCP is for the two
+    kernels to say: a busy server finds many pieces in one."""
+
+    def send_piece(self, piece):
+        super().send_piece(piece)
+        waited = 0
+        while self.unread():
+            waited += 1
+            time.sleep(0 if waited < 100 else 0.0002)
+
+    def unread(self):
+        """Whether the server has left anything of it. unix(7), tcp(7): SIOCOUTQ."""
+        return struct.unpack("i", fcntl.ioctl(self.raw, termios.TIOCOUTQ, b"\0" * 4))[0] != 0
+
+
 def request(method, target, fields=(), body=None, key=None, host="x", version="HTTP/1.1"):
     """A request's bytes. The length of a body is added."""
     lines = ["%s %s %s" % (method, target, version)]
@@ -134,6 +159,15 @@ def over_unix(path):
     raw.settimeout(60)
     raw.connect(path)
     return Wire(raw)
+
+
+def over_unix_as_a_stranger(path):
+    """To api.sock, with whose every piece is seen, as a user whom it does not know: needs root."""
+    os.seteuid(os.stat(path).st_uid)
+    try:
+        return SeenWire(over_unix(path).raw)
+    finally:
+        os.seteuid(0)
 
 
 def ask(server, data, how="whole", to_head=False):

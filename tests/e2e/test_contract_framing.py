@@ -10,9 +10,9 @@ import time
 
 import pytest
 
-from harness import Server, wait_until
+from harness import ROOT, Server, wait_until
 from framing_rows import CHUNKED, CODES, ROWS, STAYS, get, head_of, post
-from rawhttp import WAYS, Wire, ask, over_tcp, request
+from rawhttp import WAYS, Wire, ask, over_tcp, over_unix, over_unix_as_a_stranger, request
 
 @pytest.fixture(scope="module")
 def server():
@@ -22,14 +22,14 @@ def server():
         yield one
 
 
-BYTEWISE_MAX = 9100   # a longer one is cut at random only
 RANDOM_CUTTINGS = 3   # of each row
+SEEN_BYTES_MAX = 9100  # of a row of which every byte is waited for
 
 
-def answers_to(server, data, how, seed, count):
+def answers_to(wire, data, how, seed, count):
     """The first `count` answers as statuses with their codes, what Connection says in the last,
     whether the connection then closes."""
-    with over_tcp(server) as wire:
+    with wire:
         wire.send(data, how, seed)
         got, said = [], None
         for _ in range(count):
@@ -41,13 +41,11 @@ def answers_to(server, data, how, seed, count):
         return got, said, wire.is_closed()
 
 
-def wrong_rows(server, how, seed):
-    for number, (clause, name, data, statuses, closes) in enumerate(ROWS):
-        if how == "bytes" and len(data) > BYTEWISE_MAX:
-            continue
+def wrong_rows(connect, how, seed, rows=tuple(ROWS)):
+    for number, (clause, name, data, statuses, closes) in enumerate(rows):
         # The "all right" of an answer is its status, of an error also its code.
         expected = [(status, CODES.get(status)) for status in statuses]
-        got, said, closed = answers_to(server, data, how, seed + number, len(statuses))
+        got, said, closed = answers_to(connect(), data, how, seed + number, len(statuses))
         if (got, closed) != (expected, closes):
             yield clause, name, "seed %d" % (seed + number), got, closed
         elif (said == "close") != closes:
@@ -69,13 +67,34 @@ def test_the_table_is_large_and_says_each_thing_once():
 
 @pytest.mark.parametrize("how", ["whole", "bytes"])
 def test_each_row_is_answered_as_it_says(server, how):
-    assert list(wrong_rows(server, how, 0)) == []
+    assert list(wrong_rows(lambda: over_tcp(server), how, 0)) == []
 
 
 def test_each_row_is_answered_alike_cut_at_random_places(server):
     seed = seed_of_this_run()
     for again in range(RANDOM_CUTTINGS):
-        assert list(wrong_rows(server, "cuts", seed + again * 1_000_000)) == []
+        assert list(wrong_rows(lambda: over_tcp(server), "cuts", seed + again * 1_000_000)) == []
+
+
+@pytest.mark.skipif(not ROOT, reason="needs root, to be a stranger at api.sock")
+@pytest.mark.parametrize("how", ["bytes", "cuts"])
+def test_each_row_is_answered_alike_when_every_piece_is_seen_before_the_next(server, how):
+    seed = seed_of_this_run()
+    rows = [row for row in ROWS if how == "cuts" or len(row[2]) <= SEEN_BYTES_MAX]
+    assert len(rows) > 250
+    assert list(wrong_rows(lambda: over_unix_as_a_stranger(server.api_socket), how, seed,
+                           rows)) == []
+
+
+@pytest.mark.skipif(not ROOT, reason="needs root, to be a stranger at api.sock")
+def test_a_client_of_http_1_1_is_told_to_go_on_and_one_of_1_0_is_not(server):
+    """The control of the above: what depends on where a request is cut is seen."""
+    for version, statuses in (("1.1", [100, 401]), ("1.0", [401])):
+        data = post("Expect: 100-continue", "Content-Length: 12",
+                    start="POST /api/v1/projects HTTP/" + version)
+        with over_unix_as_a_stranger(server.api_socket) as wire:
+            wire.send(data, "bytes")
+            assert [wire.answer().status for _ in statuses] == statuses
 
 
 def test_rows_that_stay_are_answered_alike_behind_one_another(server):
@@ -141,7 +160,7 @@ def test_the_table_tells_a_strict_server_from_an_easy_going_one():
     with EasyGoingServer() as control:
         for number, (clause, name, data, statuses, closes) in enumerate(refused):
             expected = [(status, CODES.get(status)) for status in statuses]
-            got, _, closed = answers_to(control, data, "whole", number, len(statuses))
+            got, _, closed = answers_to(over_tcp(control), data, "whole", number, len(statuses))
             assert (got, closed) != (expected, closes), (clause, name)
 
 
@@ -388,6 +407,31 @@ def test_one_connection_too_many_is_told():
             assert not wire.is_closed()
 
 
+def test_a_crowd_on_the_network_keeps_no_owner_out():
+    """Who would end it, by revoking an API key, comes over api.sock."""
+    with Server(limits_connections=2) as server:
+        taken = [over_tcp(server) for _ in range(2)]
+        for wire in taken:
+            assert wire.send(get()).answer().status == 200
+        assert ask(server, get()).status == 503  # the control
+        assert server.owner("GET", "/projects").status == 200
+        for wire in taken:
+            assert not wire.is_closed()
+
+
+def test_places_on_the_owners_socket_are_counted_for_themselves():
+    with Server(limits_connections=2) as server:
+        taken = [over_unix(server.api_socket) for _ in range(128)]
+        for wire in taken:
+            assert wire.send(get()).answer().status == 200
+        with over_unix(server.api_socket) as wire:
+            assert wire.answer().status == 503
+        assert ask(server, get()).status == 200
+        for wire in taken:
+            wire.raw.close()
+        wait_until(lambda: server.owner("GET", "/projects").status == 200, 10)
+
+
 def test_a_connection_too_many_has_the_headers_of_every_answer():
     with Server(limits_connections=1) as server:
         with over_tcp(server) as first, over_tcp(server) as second:
@@ -432,7 +476,6 @@ def test_bytes_that_arrive_late_are_not_mixed_up(server):
 
 
 def test_the_socket_of_the_owner_takes_the_same_requests(server):
-    from rawhttp import over_unix
     for data, status in ((get(), 200), (get("Host: y"), 400), (get("A: b\r\n c"), 400),
                          (get(start="GET /api/v1/user/me HTTP/1.1"), 200)):
         with over_unix(server.api_socket) as wire:

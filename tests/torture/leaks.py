@@ -1,15 +1,14 @@
 #!/usr/bin/env python3
 """Canary values through every path into and out of tacit, then a search of all that is left.
 
-    ./dev torture leaks [--rounds N]        as root: it reads the memory of other processes
+    ./dev torture leaks [--rounds N] [--seed N]    as root: it reads the memory of other processes
 
-Each path has a canary of its own: a random text that is (part of) a value. Afterwards every answer,
-the log at its finest level, every data file, the limiter's shared memory, arguments and
-environments, the folder of core files and the whole memory of both processes are searched for each,
-whole and in pieces, in the spellings that tacit or a client uses. Each search has a control that
-must find.
+Each path has a canary of its own: a text, drawn by the seed, that is (part of) a value. Afterwards
+every answer, the log at its finest level, every data file, the limiter's shared memory, arguments
+and environments, the folder of core files and the whole memory of both processes are searched for
+each, whole and in pieces, in the spellings that tacit or a client uses. Each search has a control
+that must find.
 """
-import argparse
 import base64
 import contextlib
 import glob
@@ -31,11 +30,12 @@ from pki import Authority  # noqa: E402
 from remote import Runtime  # noqa: E402
 from test_memory import open_connections, read_answers, read_texts, request, search  # noqa: E402
 from test_tls import tls_server  # noqa: E402
+from verdict import parser_of  # noqa: E402
 
 PROJECT = "leaks-project"
 REMOTE = "leaks-remote"
 PIECE = 8  # bytes
-RANDOM = random.SystemRandom()
+RANDOM = random.Random()
 PLACES = ("answers", "log", "files", "proc", "api memory", "keeper memory")
 
 
@@ -90,7 +90,17 @@ class Campaign:
                 where = self.hits.setdefault(path, {})
                 where[place] = where.get(place, 0) + count
 
+    def hear(self, answer):
+        """An answer that shows no value, nor a piece of one that is looked for."""
+        self.look("answers", str(answer.headers).encode() + answer.body)
+        return answer
+
     # --- ways in ---
+
+    def put(self, project, name, value):
+        answer = self.server.owner("POST", "/projects/%s/secrets" % project,
+                                   {"key": name, "value": value})
+        assert self.hear(answer).status == 200, answer.body
 
     def send(self, data, count=1):
         with self.server.connect_raw() as raw:
@@ -114,14 +124,14 @@ class Campaign:
         c = self.canary("POST, written as escapes")
         assert b" 200 " in self.post(body % (b"ESCAPED", c.escaped.encode()))
         c = self.canary("POST over api.sock")
-        self.server.put(PROJECT, "LOCAL", c.text)
+        self.put(PROJECT, "LOCAL", c.text)
         c = self.canary("POST, overwritten")
         self.post(body % (b"OVERWRITTEN", c.text.encode()))
         self.post(body % (b"OVERWRITTEN", b"another"))
         c = self.canary("POST, deleted")
         self.post(body % (b"DELETED", c.text.encode()))
-        assert self.server.call("DELETE", "/projects/%s/secrets/DELETED" % PROJECT,
-                                key=self.key).status == 200
+        assert self.hear(self.server.call("DELETE", "/projects/%s/secrets/DELETED" % PROJECT,
+                                          key=self.key)).status == 200
         c = self.canary("POST, 60 pipelined")
         pipelined = b"".join(request(self.server, self.key, body % (b"PIPED", c.text.encode() * 9))
                              for _ in range(60))
@@ -179,7 +189,9 @@ class Campaign:
         raw = answer.data()["rawKey"]
         c.needles = [raw[8:].encode(), raw[8:20].encode(), raw[20:].encode()]
         for _ in range(20):
-            assert self.server.call("GET", "/user/me", key=raw).status == 200
+            assert self.hear(self.server.call("GET", "/user/me", key=raw)).status == 200
+        self.control("an API key is in the answer that makes it", raw[8:].encode() in answer.body)
+        self.hear(self.server.call("GET", "/api-keys", key=self.key))
 
     def lists(self):
         """Longer than any buffer that is kept: 26 KB each, many in one send."""
@@ -255,7 +267,7 @@ class Campaign:
 
     def delivery(self):
         delivered = self.canary("delivered in every way")
-        self.server.put(PROJECT, "DELIVERED", delivered.text)
+        self.put(PROJECT, "DELIVERED", delivered.text)
         text = self.server.deliver(PROJECT).body
         self.control("delivery gives the value", delivered.text.encode() in text)
         for way in ("json", "null", "shell"):
@@ -285,12 +297,12 @@ class Campaign:
                     assert peer.recv(1)
         self.server.deliver(PROJECT)  # what came before it has been dealt with
         c = self.canary("id asked for at keeper.sock")
-        self.look("answers", self.server.deliver(c.text).body)
+        self.hear(self.server.deliver(c.text))
 
     def another_machine(self, number):
         """An identity is made, enrolled, used and revoked: its key is nobody else's."""
         delivered = self.canary("delivered to a runtime")
-        self.server.put(REMOTE, "REMOTE", delivered.text)
+        self.put(REMOTE, "REMOTE", delivered.text)
         runtime = Runtime(self.server.own_folder, "web-%d" % number)
         runtime.enrol(self.server, REMOTE, name="web-%d" % number)
         with open(runtime.file) as file:
@@ -407,7 +419,8 @@ def core_files(folder):
 
 
 def crash(binary, which, how):
-    """A process is killed in the middle of a value. Returns (hits, whether cores can be seen)."""
+    """A process is killed in the middle of a value. Returns (hits, what the control left): "a core
+    file", or where the kernel puts them when that is not the folder that is searched."""
     with open("/proc/sys/kernel/core_pattern") as file:
         pattern = file.read().strip()
     with Dumping(binary=binary, log_level="debug") as server:
@@ -420,6 +433,7 @@ def crash(binary, which, how):
         subprocess.run(["prlimit", "--core=unlimited", "sh", "-c", "kill -%d $$" % how],
                        cwd=server.own_folder, check=False)
         seen = core_files(server.own_folder)
+        assert seen or pattern.startswith(("|", "/")), "a process that may leaves no core file"
         for path in seen:
             os.unlink(path)
         half = request(server, key, b'{"key":"K","value":"%s"}' % canary.text.encode())[:-1]
@@ -442,13 +456,14 @@ def crash(binary, which, how):
                 with open(path, "rb") as file:
                     text = file.read()
                 hits += [path for needle in canary.needles if needle in text]
-        return hits, bool(seen) or "the pattern is " + pattern
+        return hits, "a core file" if seen else "none here: cores go to " + pattern
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=20)
-    rounds = parser.parse_args().rounds
+    asked = parser_of("leaks", rounds=20).parse_args()
+    print("leaks: --seed %d" % asked.seed, flush=True)
+    RANDOM.seed(asked.seed)
+    rounds = asked.rounds
     more = {"log_level": "debug", "threads": 2, "limits_head_seconds": 5, "limits_body_seconds": 5}
     with Server(limits_failed_auth_per_minute=0, **more) as server:
         failed = report(started(server), "HTTP", rounds)
@@ -461,7 +476,7 @@ def main():
         for how in (signal.SIGSEGV, signal.SIGABRT):
             hits, seen = crash(harness.TACIT, which, how)
             failed = failed or bool(hits)
-            print("%s of the %s in the middle of a value: %d hits (control leaves a core file: %s)"
+            print("%s of the %s in the middle of a value: %d hits (the control leaves %s)"
                   % (how.name, which, len(hits), seen))
     return 1 if failed else 0
 

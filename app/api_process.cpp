@@ -18,6 +18,7 @@
 #include "app/cli/error.hpp"
 #include "app/cli/output.hpp"
 #include "app/data_folder.hpp"
+#include "app/descriptor_limit.hpp"
 #include "app/end_signals.hpp"
 #include "app/limiter_memory.hpp"
 #include "app/listen.hpp"
@@ -297,7 +298,8 @@ int serve(core::start_message const& start, std::vector<net::listening_socket> c
   }
   identity.reset();                  // theirs alone, so that a renewed one is the only one left
   lock_report(log).say_if_failed();  // they were the last to ask for memory for secrets
-  net::listener listener(sockets, {configured.connections, configured.owner}, worker_pointers);
+  net::listener listener(sockets, {count_places(configured, log), configured.owner},
+                         worker_pointers);
 
   descriptor const commits_failed(::eventfd(0, EFD_CLOEXEC));
   if (!commits_failed.is_open()) throw std::system_error(errno, std::generic_category());

@@ -2,7 +2,6 @@
 // part of the design (docs/architecture.md).
 #include <malloc.h>
 #include <poll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -16,6 +15,7 @@
 
 #include "app/api_child.hpp"
 #include "app/data_folder.hpp"
+#include "app/descriptor_limit.hpp"
 #include "app/end_signals.hpp"
 #include "app/hangup_watch.hpp"
 #include "app/listen.hpp"
@@ -48,14 +48,6 @@ constexpr int status_storage_unknown = 5;
 constexpr int ended_by_signal = 128;  // and above: as wait_for_api() says it
 // Well beyond what the api process takes: it gives its clients 5 s.
 constexpr std::chrono::seconds drain_seconds_max{20};
-
-// As many open files as the hard limit allows: a connection is one.
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-}
 
 core::api_settings settings_for_api(settings const& configured, account const* user,
                                     std::size_t listeners) {

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from harness import BUILD, Server, is_alive, wait_until
-from rawhttp import over_tcp, request
+from rawhttp import over_tcp, over_unix, request
 
 GET = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
 CROWD = 150
@@ -19,8 +19,12 @@ GROWS_MIB_MAX = 24 if BUILD == "release" else 400  # a sanitizer's allocator kee
 
 
 class FewDescriptors(Server):
+    def __init__(self, most):
+        super().__init__(limits_failed_auth_per_minute=0)
+        self.most = most
+
     def command(self):
-        return ["prlimit", "--nofile=120", "--"] + super().command()
+        return ["prlimit", "--nofile=%d" % self.most, "--"] + super().command()
 
 
 def resident(pid):
@@ -180,16 +184,51 @@ def test_a_client_that_does_not_read_costs_little_of_the_kernels_memory(server):
 
 
 def test_with_descriptors_used_up_who_is_connected_is_served():
-    with FewDescriptors(limits_failed_auth_per_minute=0) as own:
+    """By api.sock, for the network has fewer places than there are descriptors."""
+    with FewDescriptors(120) as own:
         before = descriptors(own.api_pid())
         with over_tcp(own) as kept:
             assert kept.send(GET).answer().status == 200
-            every = crowd(own, GET)
+            every = [over_unix(own.api_socket).send(GET) for _ in range(CROWD)]
             wait_until(lambda: descriptors(own.api_pid()) == 120)  # the control: they are used up
             for _ in range(50):
                 assert kept.send(GET).answer().status == 200
-            for raw in every:
-                raw.close()
+            for wire in every:
+                wire.raw.close()
         wait_until(lambda: descriptors(own.api_pid()) <= before + 1)
         assert own.call("GET", "/projects", key=own.make_key()).status == 200
         assert is_alive(own.pid)
+
+
+def test_a_crowd_takes_no_descriptor_that_the_store_needs():
+    """Its log is full several times, and it opens the next: without one it would end the server."""
+    with FewDescriptors(200) as own:
+        own.make_project("p")
+        key = own.make_key()
+        assert "fewer connections are taken" in own.log()
+        value = "\U0001f511" * 4096
+        with over_tcp(own) as kept:
+            assert kept.send(GET).answer().status == 200
+            every = crowd(own, GET) + crowd(own, GET)
+            refused = [raw for raw in every if is_refused(raw)]
+            assert len(refused) > CROWD  # the control: more than there are places for
+            before = files_of_log(own)
+            for number in range(2500):  # 40 MB
+                kept.send(request("POST", "/api/v1/projects/p/secrets", (),
+                                  {"key": "K%d" % (number % 20), "value": value}, key))
+                assert kept.answer().status == 200
+            assert not files_of_log(own) & before  # the control: it did open others
+            for raw in every:
+                raw.close()
+        assert own.values("p")["K0"] == value
+        assert own.stop() == 0
+
+
+def is_refused(raw):
+    raw.settimeout(60)
+    return raw.recv(4096).startswith(b"HTTP/1.1 503 ")
+
+
+def files_of_log(server):
+    return {name for name in os.listdir(os.path.join(server.data, "store"))
+            if name.endswith(".log")}

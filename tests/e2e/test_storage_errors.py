@@ -3,9 +3,12 @@ import json
 import os
 import random
 import shutil
+import subprocess
 import sys
 
 import pytest
+
+from harness import wait_until
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "torture"))
 
@@ -69,6 +72,44 @@ def test_a_file_of_runtimes_that_cannot_be_read_is_not_taken_for_a_new_one(tmp_p
         server.start()
         listed = server.cli("runtime", "list", "--json").stdout
         assert {one["id"] for one in json.loads(listed)["runtimes"]} == {"one", "two"}
+
+
+def fail_in_keeper(server, call, error, number):
+    """strace, which makes the keeper's n-th call fail from now on."""
+    tracer = subprocess.Popen(
+        ["strace", "-f", "-qq", "-o", os.devnull, "-p", str(server.pid), "-e", "trace=" + call, "-e",
+         "inject=%s:error=%s:when=%d" % (call, error, number)], stderr=subprocess.DEVNULL)
+
+    def is_traced():
+        with open("/proc/%d/status" % server.pid) as status:
+            return "TracerPid:\t0\n" not in status.read()
+    wait_until(is_traced)
+    return tracer
+
+
+@pytest.mark.parametrize("error", errors.ERRORS)
+@pytest.mark.parametrize("call, number", [("pwrite64", 1), ("pwrite64", 2), ("fdatasync", 1)])
+def test_a_change_of_who_is_enrolled_that_fails_is_said_and_loses_nobody(tmp_path, call, number,
+                                                                         error):
+    """Each call with which the keeper writes its file."""
+    with errors.Server() as server:
+        server.make_project("p")
+        server.put("p", "A", "a value")
+        kept, gone = (Runtime(tmp_path, name).enrol(server, name=name) for name in ("kept", "gone"))
+        for asked, words in ((["enrol", "--project", "p", "--name", "new", "--public-key",
+                               Runtime(tmp_path, "new").public_key], b"could not be written"),
+                             (["revoke", "gone"], b"only until the server starts again")):
+            tracer = fail_in_keeper(server, call, error, number)
+            done = server.cli("runtime", *asked)
+            assert done.returncode == 1 and words in done.stderr, done.stderr
+            tracer.terminate()
+            tracer.wait()
+        assert (kept.verdict(server.url), gone.verdict(server.url)) == ("", "unauthorized")
+        server.kill()
+        server.start()
+        wait_until(lambda: kept.verdict(server.url) == "")
+        assert server.cli("runtime", "revoke", "kept").returncode == 0
+        assert kept.verdict(server.url) == "unauthorized"
 
 
 def test_what_is_not_as_acknowledged_would_be_found():

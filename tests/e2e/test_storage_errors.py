@@ -77,8 +77,8 @@ def test_a_file_of_runtimes_that_cannot_be_read_is_not_taken_for_a_new_one(tmp_p
 def fail_in_keeper(server, call, error, number):
     """strace, which makes the keeper's n-th call fail from now on."""
     tracer = subprocess.Popen(
-        ["strace", "-f", "-qq", "-o", os.devnull, "-p", str(server.pid), "-e", "trace=" + call, "-e",
-         "inject=%s:error=%s:when=%d" % (call, error, number)], stderr=subprocess.DEVNULL)
+        ["strace", "-f", "-qq", "-o", os.devnull, "-p", str(server.pid), "-e", "trace=" + call,
+         "-e", "inject=%s:error=%s:when=%d" % (call, error, number)], stderr=subprocess.DEVNULL)
 
     def is_traced():
         with open("/proc/%d/status" % server.pid) as status:

@@ -28,10 +28,20 @@ constexpr std::chrono::milliseconds lock_pause{50};
   throw startup_error("cannot " + what + " " + path + " (" + std::strerror(error) + "): " + hint);
 }
 
+// A cut of power may take a folder away, with all that is in it, while its name is not on disk. Who
+// may not read the folder that it is in cannot see to that.
+void sync_name(std::string const& path) {
+  std::string const parent = std::filesystem::path(path + "/..").lexically_normal().string();
+  descriptor const folder(::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!folder.is_open() && errno == EACCES) return;
+  if (!folder.is_open() || ::fsync(folder.number()) != 0) fail("sync the folder", parent, errno);
+}
+
 void make_folder(std::string const& path, mode_t mode) {
   if (::mkdir(path.c_str(), mode) == 0) {
     // The umask may have taken bits away.
     if (::chmod(path.c_str(), mode) != 0) fail("set the mode of", path, errno);
+    sync_name(path);
     return;
   }
   struct stat about{};

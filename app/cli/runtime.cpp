@@ -19,7 +19,8 @@ namespace {
   std::string const code(error["code"].text());
   if (status == 403) {
     throw cli_error(exit_failed,
-                    "refused: only the user that started the server, and root, enrol runtimes");
+                    "refused: only the user that started the server, and root, may ask or tell the "
+                    "keeper about runtimes");
   }
   if (code == "NOT_FOUND") {
     throw cli_error(exit_failed, "no such enrolment; see what there is with: tacit runtime list");

@@ -4,7 +4,6 @@
 
 #include <cerrno>
 #include <cstdint>
-#include <system_error>
 
 #include "app/descriptor.hpp"
 #include "app/sandbox/sandbox.hpp"
@@ -41,12 +40,6 @@ struct [[gnu::packed]] path_beneath {
   std::int32_t parent;
 };
 
-[[noreturn]] void refuse(std::string const& what, int error) {
-  throw startup_error("cannot confine the process: " + what + ": " +
-                      std::generic_category().message(error) +
-                      " (sandbox = \"off\" runs without confinement)");
-}
-
 // What the rules speak about, and so forbid where none allows it: all that this kernel knows of.
 ruleset_attributes handled_by(long abi) {
   ruleset_attributes handled{.handled_access_fs = fs_all_of_abi_1};
@@ -72,10 +65,10 @@ std::uint64_t rights_in_folder(process_role role) {
 
 void allow(descriptor const& ruleset, std::string const& path, std::uint64_t rights) {
   descriptor const place(open(path.c_str(), O_PATH | O_CLOEXEC));
-  if (!place.is_open()) refuse("cannot open " + path, errno);
+  if (!place.is_open()) refuse_confinement("cannot open " + path, errno);
   path_beneath const rule{rights, place.number()};
   if (syscall(SYS_landlock_add_rule, ruleset.number(), rule_path_beneath, &rule, 0) != 0) {
-    refuse("the kernel refused the Landlock rule for " + path, errno);
+    refuse_confinement("the kernel refused the Landlock rule for " + path, errno);
   }
 }
 
@@ -90,17 +83,17 @@ bool is_folder(std::string const& path) {
 void restrict_files(process_role role, std::string const& folder,
                     std::vector<std::string> const& readable) {
   long const abi = syscall(SYS_landlock_create_ruleset, nullptr, 0, create_ruleset_version);
-  if (abi < 1) refuse("this kernel has no Landlock", errno);
+  if (abi < 1) refuse_confinement("this kernel has no Landlock", errno);
   ruleset_attributes const handled = handled_by(abi);
   descriptor const ruleset(
       static_cast<int>(syscall(SYS_landlock_create_ruleset, &handled, sizeof handled, 0)));
-  if (!ruleset.is_open()) refuse("the kernel refused a Landlock ruleset", errno);
+  if (!ruleset.is_open()) refuse_confinement("the kernel refused a Landlock ruleset", errno);
   allow(ruleset, folder, rights_in_folder(role) & handled.handled_access_fs);
   for (std::string const& path : readable) {
     allow(ruleset, path, is_folder(path) ? fs_read_file | fs_read_dir : fs_read_file);
   }
   if (syscall(SYS_landlock_restrict_self, ruleset.number(), 0) != 0) {
-    refuse("the kernel refused Landlock", errno);
+    refuse_confinement("the kernel refused Landlock", errno);
   }
 }
 

@@ -14,17 +14,13 @@
 #include <cerrno>
 #include <system_error>
 
+#include "app/system_fault.hpp"
+
 namespace tacit::app {
 namespace {
 
 [[noreturn]] void refuse(std::string const& what, int error) {
   throw startup_error(what + ": " + std::generic_category().message(error));
-}
-
-[[noreturn]] void refuse_confinement(std::string const& what, int error) {
-  refuse("cannot confine the process: the kernel refused " + what +
-             " (sandbox = \"off\" runs without confinement)",
-         error);
 }
 
 struct capability_sets {
@@ -47,7 +43,7 @@ capability_sets read_capabilities() {
   auto header = capability_header();
   capability_sets sets;
   if (syscall(SYS_capget, &header, sets.words.data()) != 0) {
-    refuse_confinement("to tell the capabilities", errno);
+    refuse_confinement("the kernel refused to tell the capabilities", errno);
   }
   return sets;
 }
@@ -59,7 +55,7 @@ void empty_bounding_set() {
   for (unsigned long capability = 0; (held = prctl(PR_CAPBSET_READ, capability, 0, 0, 0)) >= 0;
        ++capability) {
     if (held == 1 && prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0) {
-      refuse_confinement("to empty the capability bounding set", errno);
+      refuse_confinement("the kernel refused to empty the capability bounding set", errno);
     }
   }
 }
@@ -71,18 +67,18 @@ void lock_securebits() {
                                  SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
                                  SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
   if (prctl(PR_SET_SECUREBITS, bits, 0, 0, 0) != 0) {
-    refuse_confinement("to lock the securebits", errno);
+    refuse_confinement("the kernel refused to lock the securebits", errno);
   }
 }
 
 void empty_capability_sets() {
   if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0) {
-    refuse_confinement("to empty the ambient capabilities", errno);
+    refuse_confinement("the kernel refused to empty the ambient capabilities", errno);
   }
   auto header = capability_header();
   capability_sets const none;
   if (syscall(SYS_capset, &header, none.words.data()) != 0 || !read_capabilities().empty()) {
-    refuse_confinement("to drop the capabilities", errno);
+    refuse_confinement("the kernel refused to drop the capabilities", errno);
   }
 }
 
@@ -130,6 +126,14 @@ void require_one_thread() {
 
 }  // namespace
 
+void refuse_confinement(std::string const& what, int error) {
+  bool const is_short = error == EMFILE || error == ENFILE || error == ENOMEM || error == EAGAIN;
+  throw startup_error("cannot confine the process: " + what + ": " +
+                      (is_short ? explain_system_fault(error)
+                                : std::generic_category().message(error) +
+                                      " (sandbox = \"off\" runs without confinement)"));
+}
+
 void make_undumpable() {
   rlimit const none{0, 0};
   if (setrlimit(RLIMIT_CORE, &none) != 0) refuse("cannot switch core files off", errno);
@@ -165,7 +169,8 @@ void become(account const& wanted) {
 }
 
 void drop_capabilities() {
-  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) refuse_confinement("no_new_privs", errno);
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+    refuse_confinement("the kernel refused no_new_privs", errno);
   empty_bounding_set();
   lock_securebits();
   empty_capability_sets();

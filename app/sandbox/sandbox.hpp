@@ -79,4 +79,8 @@ void restrict_files(process_role role, std::string const& folder,
 // architecture ends the process.
 void restrict_system_calls(process_role role);
 
+// How the three of them end: `what` was refused, with that errno. The message says what to do: of
+// a shortage how to end it, else which setting does without.
+[[noreturn]] void refuse_confinement(std::string const& what, int error);
+
 }  // namespace tacit::app

@@ -17,18 +17,13 @@
 #include <cstdint>
 #include <initializer_list>
 #include <span>
-#include <system_error>
 
 #include "app/sandbox/sandbox.hpp"
 
 namespace tacit::app {
 namespace {
 
-[[noreturn]] void refuse(int error) {
-  throw startup_error("cannot confine the process: the kernel refused seccomp: " +
-                      std::generic_category().message(error) +
-                      " (sandbox = \"off\" runs without confinement)");
-}
+[[noreturn]] void refuse(int error) { refuse_confinement("the kernel refused seccomp", error); }
 
 class filter {
  public:

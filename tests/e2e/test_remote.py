@@ -180,7 +180,7 @@ def test_nobody_but_the_owner_gives_orders(tmp_path, reads):
             done = tacit("runtime", *order)
             assert (done.returncode, done.stdout) == (1, b"")
             assert done.stderr == (b"tacit: refused: only the user that started the server, and "
-                                   b"root, enrol runtimes\n")
+                                   b"root, may ask or tell the keeper about runtimes\n")
         assert listed(server) == before
 
 

@@ -110,6 +110,7 @@ def test_too_few_descriptors_are_told():
     assert told and lines[-1] is None
     for line in told:
         assert line.startswith("tacit: ") and "oo many open files" in line, line
+        assert "sandbox" not in line, line  # no advice to go without
 
 
 @UNSANITIZED

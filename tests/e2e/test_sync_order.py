@@ -14,7 +14,7 @@ from test_recover import change_byte, filled
 
 pytestmark = pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
 
-CALLS = "openat,write,fsync,rename,renameat2"
+CALLS = "openat,write,fsync,mkdir,rename,renameat2"
 
 
 def traced(trace, command):
@@ -23,7 +23,7 @@ def traced(trace, command):
 
 class TracedServer(Server):
     def command(self):
-        self.trace = self.data + ".trace"
+        self.trace = os.path.join(self.own_folder, "trace")
         return traced(self.trace, super().command())
 
     def stop(self, how=signal.SIGTERM):
@@ -63,6 +63,17 @@ def faults_of(threads, unfinished, final):
     return wrong if seen else None
 
 
+def made_unsynced(threads, folder):
+    """Whether its name was not synced as soon as it was made; None when it was not made."""
+    for calls in threads:
+        for at, call in enumerate(calls):
+            if call.startswith('mkdir("%s"' % folder) and call.endswith(" = 0\n"):
+                later = [one for one in calls[at + 1:] if not one.startswith("openat")]
+                return not later[0].startswith("fsync(") or (
+                    "<%s>" % os.path.dirname(folder) not in later[0])
+    return None
+
+
 def without(threads, pattern):
     return [[one for one in calls if not re.search(pattern, one)] for calls in threads]
 
@@ -81,6 +92,22 @@ def test_the_root_key_and_the_stores_mark():
             for call in (r"fsync\(\d+<%s>" % unfinished,
                          r"fsync\(\d+<%s>" % os.path.dirname(final)):
                 assert faults_of(without(threads, call), unfinished, final), call
+    finally:
+        server.__exit__()
+
+
+def test_the_folders_of_a_first_start():
+    server = TracedServer()
+    try:
+        above = server.data
+        server.data = above + "/within/data"
+        server.start()
+        assert server.stop() == 0
+        threads = list(calls_of(server.trace))
+        for folder in (above, above + "/within", server.data, server.data + "/store"):
+            assert made_unsynced(threads, folder) is False, folder
+            assert made_unsynced(without(threads, r"fsync\(\d+<%s>" % os.path.dirname(folder)),
+                                 folder), folder
     finally:
         server.__exit__()
 

@@ -1,10 +1,13 @@
 #include "app/log_sink.hpp"
 
+#include <poll.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <mutex>
 #include <string>
 
 #include "core/timestamp.hpp"
@@ -63,13 +66,27 @@ std::string time_text() {
   return {text.data(), text.size()};
 }
 
+// Whether a write to stderr always returns: to a file, or a device as /dev/null.
+bool never_waits() {
+  struct stat about{};
+  if (::fstat(STDERR_FILENO, &about) != 0) return true;
+  return S_ISREG(about.st_mode) || (S_ISCHR(about.st_mode) && ::isatty(STDERR_FILENO) != 1);
+}
+
+// poll(2): a pipe that is writable takes 4096 bytes, more than a line has.
+bool would_take_a_line() {
+  pollfd room{STDERR_FILENO, POLLOUT, 0};
+  return ::poll(&room, 1, 0) == 1;
+}
+
 class log_sink final : public core::log {
  public:
   log_sink(log_level level, std::string_view process)
-      : logger_("tacit", std::make_shared<spdlog::sinks::stderr_sink_mt>()),
+      : logger_("tacit", std::make_shared<spdlog::sinks::stderr_sink_st>()),
         least_(to_severity(level)),
         process_(process),
-        for_people_(::isatty(STDERR_FILENO) == 1) {
+        for_people_(::isatty(STDERR_FILENO) == 1),
+        never_waits_(never_waits()) {
     logger_.set_pattern("%v");
     logger_.set_level(spdlog::level::trace);
     logger_.flush_on(spdlog::level::trace);
@@ -78,14 +95,30 @@ class log_sink final : public core::log {
   void write(core::severity how, std::string_view event,
              std::initializer_list<core::log_field> fields) noexcept override {
     if (!wants(how)) return;
-    std::string const line =
-        for_people_ ? as_text(how, event, fields) : as_json(how, event, fields);
+    std::string const line = rendered(how, event, fields);
+    std::lock_guard const lock(mutex_);
+    if (!never_waits_ && !would_take_a_line()) {
+      ++left_out_;
+      return;
+    }
+    if (left_out_ > 0) {
+      constexpr auto warn = core::severity::warn;
+      logger_.log(to_spdlog(warn), "{}",
+                  rendered(warn, "lines of the log were left out: who reads stderr was too slow",
+                           {{"count", left_out_}}));
+      left_out_ = 0;
+    }
     logger_.log(to_spdlog(how), "{}", line);
   }
 
   bool wants(core::severity how) const noexcept override { return how <= least_; }
 
  private:
+  std::string rendered(core::severity how, std::string_view event,
+                       std::initializer_list<core::log_field> fields) const {
+    return for_people_ ? as_text(how, event, fields) : as_json(how, event, fields);
+  }
+
   std::string as_json(core::severity how, std::string_view event,
                       std::initializer_list<core::log_field> fields) const {
     std::string line;
@@ -119,10 +152,13 @@ class log_sink final : public core::log {
     return line;
   }
 
-  spdlog::logger logger_;
+  std::mutex mutex_;
+  spdlog::logger logger_;      // guarded by mutex_
+  std::int64_t left_out_ = 0;  // lines that were not taken and not yet told of; guarded by mutex_
   core::severity least_;
   std::string process_;
   bool for_people_;
+  bool never_waits_;
 };
 
 }  // namespace

@@ -277,3 +277,39 @@ def test_the_log_survives_a_reader_that_went_away():
             process.kill()
             process.wait()
             process.stdout.close()
+
+
+def test_the_log_waits_for_no_reader():
+    """stderr is a pipe that nobody reads, as of a pager that stands still: requests and deliveries
+    are answered, and what the log has left out is told once it is read again."""
+    with Server() as server:
+        server.make_project("p")
+        server.stop()
+        process = subprocess.Popen([TACIT, "serve", "--data", server.data],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   env=clean_environment(TACIT_LISTEN="127.0.0.1:0"))
+        try:
+            server.port = int(process.stdout.readline().decode().rsplit(":", 1)[1])
+            with over_tcp(server) as wire:
+                for _ in range(1000):  # three times what a pipe holds
+                    assert wire.send(request("GET", "/livez")).answer().status == 200
+                for _ in range(5):
+                    assert server.deliver("p").status == 200
+                text = b""
+                while b"left out" not in text:
+                    text += os.read(process.stderr.fileno(), 1 << 20)
+                    assert wire.send(request("GET", "/livez")).answer().status == 200
+            process.terminate()
+            text += process.stderr.read()
+            assert process.wait(60) == 0
+            found = [json.loads(line) for line in text.splitlines()]
+            told = [one for one in found if "left out" in one["event"] and one["process"] == "api"]
+            assert told and all(one["level"] == "warn" for one in told)
+            shown = [one for one in found if one.get("route") == "/livez"]
+            assert 100 < len(shown) < 1000
+            assert 1000 < len(shown) + sum(one["count"] for one in told) < 1100
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+            process.stderr.close()

@@ -14,14 +14,13 @@
 
 #include "net/worker.hpp"
 #include "tests/unit/core/samples.hpp"
+#include "tests/unit/net/false_store.hpp"
 
 namespace tacit::net {
 namespace {
 
-using core::errc;
-
 // One project with a long list; takes no change.
-class closed_store final : public core::store {
+class closed_store final : public test::false_store {
  public:
   core::result<core::project_state> find_project(core::project_id const&) const override {
     ++looks;
@@ -34,30 +33,11 @@ class closed_store final : public core::store {
     }
     return list;
   }
-  core::result<core::project_entry> show_project(core::read_permit const&) const override {
-    return errc::unavailable;
-  }
-  core::result<std::vector<core::project_entry>> list_projects(
-      core::list_permit const&) const override {
-    return errc::unavailable;
-  }
-  core::result<core::delivery_records> list_deliveries(core::read_permit const&) const override {
-    return errc::unavailable;
-  }
-  std::uint64_t project_set_generation() const noexcept override { return 0; }
   std::uint64_t project_generation(core::project_id const&) const noexcept override {
     ++looks;
     return 0;
   }
-  std::vector<core::api_key_entry> list_api_keys(core::admin_permit const&) const override {
-    return {};
-  }
-  std::uint64_t api_key_generation() const noexcept override { return 1; }
   std::shared_ptr<core::api_key_directory const> api_keys() const override { return keys; }
-  void note_use(core::api_key_entry const&, core::timestamp) noexcept override {}
-  core::result<void> submit(core::change&) override { return errc::unavailable; }
-  void note_deliveries(std::vector<core::receipt>) override {}
-  bool writable() const noexcept override { return true; }
 
   std::shared_ptr<core::api_key_directory> keys = std::make_shared<core::api_key_directory>();
   mutable std::size_t looks = 0;  // for a project by its id, of the worker's thread

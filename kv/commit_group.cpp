@@ -252,7 +252,6 @@ result<outcome> commit_group::run(core::delete_project& asked) {
   batch_.Delete(context_.store.in(family::projects), as_slice(asked.id.text()));
   batch_.Delete(context_.store.in(family::counters), as_slice(asked.id.text()));
   remove_from_scopes(asked.id);
-  ++sequence_;
   (*project)->counters.reset();
   (*project)->changed = true;
   (*project)->made_or_deleted = true;

@@ -30,7 +30,7 @@ result<project_state> project_cache::find(core::project_id const& id) {
     existing_.clear();
     existing_generation_ = generation;
   }
-  if (is_settled(generation) && existing_.contains(id)) return project_state::present;
+  if (existing_.contains(id)) return project_state::present;  // none while it is odd
   auto const state = store_.find_project(id);
   if (state && *state == project_state::present && is_settled(generation)) {
     if (existing_.size() >= existing_max) existing_.clear();

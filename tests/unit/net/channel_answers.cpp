@@ -65,6 +65,13 @@ struct both_ends {
     while (context.poll() > 0) {
     }
   }
+  // Also what takes time: until there is an answer, or the keeper has given up.
+  template <typename Answer>
+  void run_until_answered(asked<Answer> const& one) {
+    context.restart();
+    auto const until = std::chrono::steady_clock::now() + 10s;
+    while (!one.came_of && std::chrono::steady_clock::now() < until) context.run_one_for(10s);
+  }
   template <typename Answer>
   void begin(asked<Answer>& one, asio::awaitable<core::result<Answer>> what) {
     asio::co_spawn(context, std::move(what),
@@ -108,6 +115,12 @@ struct both_ends {
     static_cast<void>(::send(pair[1], datagram.data(), datagram.size(), MSG_NOSIGNAL));
     settle();
   }
+  // Said, and not yet looked at.
+  template <typename Message>
+  void lay(Message const& message) {
+    std::string const datagram = core::encode_message(message);
+    static_cast<void>(::send(pair[1], datagram.data(), datagram.size(), MSG_NOSIGNAL));
+  }
   void say_record(std::uint32_t ask, std::string_view name) {
     say(core::record_message{ask, core::test::secret(name), 1, 1, "sealed"});
   }
@@ -124,13 +137,6 @@ struct both_ends {
 
 struct impatient : both_ends {
   impatient() : both_ends(50ms) {}
-  // Until whoever waits has given up.
-  template <typename Answer>
-  void outwait(asked<Answer> const& one) {
-    context.restart();
-    while (!one.came_of && context.run_one_for(10s) > 0) {
-    }
-  }
 };
 
 std::string mark_of(char letter) { return std::string(core::epoch_mark_bytes, letter); }
@@ -212,6 +218,30 @@ BOOST_AUTO_TEST_CASE(one_that_is_answered_is_not_answered_again) {
   say_record(next, "NEW");
   say_end(next, 1, 12);
   BOOST_TEST(text(second) == "NEW, at 12");
+}
+
+BOOST_AUTO_TEST_CASE(what_lies_behind_an_answer_is_none_of_it) {
+  auto const& waits = fetch("bot");
+  std::uint32_t const ask = next_ask();
+  lay(core::fetched_message{ask, fetch_outcome::found, 0, 10});
+  lay(core::record_message{ask, core::test::secret("LATE"), 1, 1, "sealed"});
+  lay(core::fetched_message{ask, fetch_outcome::absent, 0, 0});
+  settle();
+  BOOST_TEST(text(waits) == " at 10");
+}
+
+// A hostile one: it can guess the number.
+BOOST_AUTO_TEST_CASE(an_answer_that_is_there_before_its_question_is_out_is_not_waited_for) {
+  std::string const junk(1, '\0');
+  while (::send(pair[0], junk.data(), junk.size(), MSG_DONTWAIT) >= 0) {
+  }
+  auto const& waits = fetch("bot");
+  say_end(1, 0, 10);
+  std::array<char, 8> ignored;
+  while (::recv(pair[1], ignored.data(), ignored.size(), MSG_DONTWAIT) > 0) {
+  }
+  run_until_answered(waits);
+  BOOST_TEST(text(waits) == " at 10");
 }
 
 BOOST_AUTO_TEST_CASE(records_that_are_out_of_order_or_not_as_many_as_counted_end_the_channel) {
@@ -328,9 +358,8 @@ BOOST_AUTO_TEST_CASE(the_mark_is_told_to_who_asked_and_to_nobody_else) {
 BOOST_AUTO_TEST_CASE(a_second_mark_is_not_taken) {
   asked<std::string> mark;
   begin(mark, channel.fetch_mark());
-  std::string const first = core::encode_message(core::marked_message{mark_of('1')});
-  static_cast<void>(::send(pair[1], first.data(), first.size(), MSG_NOSIGNAL));
-  say(core::marked_message{mark_of('2')});  // both are there before the keeper looks
+  lay(core::marked_message{mark_of('1')});
+  say(core::marked_message{mark_of('2')});
   BOOST_REQUIRE((mark.came_of && mark.came_of->has_value()));
   BOOST_TEST(**mark.came_of == mark_of('1'));
   BOOST_TEST(is_ended());
@@ -344,7 +373,7 @@ BOOST_AUTO_TEST_CASE(they_are_passed_over_and_answer_nobody) {
   auto const& first = fetch("bot");
   std::uint32_t const ask = next_ask();
   say_record(ask, "A");
-  outwait(first);
+  run_until_answered(first);
   BOOST_TEST(text(first) == "unavailable");
   say_record(ask, "B");
   say_end(ask, 2, 10);
@@ -353,7 +382,7 @@ BOOST_AUTO_TEST_CASE(they_are_passed_over_and_answer_nobody) {
   std::uint32_t const next = next_ask();
   say_end(ask, 2, 10);
   say_end(next, 0, 20);
-  outwait(second);
+  run_until_answered(second);
   BOOST_TEST((text(second) == " at 20" || text(second) == "unavailable"));
   BOOST_TEST(!is_ended());
 }
@@ -361,7 +390,7 @@ BOOST_AUTO_TEST_CASE(they_are_passed_over_and_answer_nobody) {
 BOOST_AUTO_TEST_CASE(a_mark_too) {
   asked<std::string> mark;
   begin(mark, channel.fetch_mark());
-  outwait(mark);
+  run_until_answered(mark);
   BOOST_REQUIRE(mark.came_of);
   BOOST_TEST(is(*mark.came_of, errc::unavailable));
   say(core::marked_message{mark_of('m')});

@@ -116,6 +116,7 @@ BOOST_AUTO_TEST_CASE(what_is_read_while_a_change_is_written_is_shown_once) {
   BOOST_TEST(show("A") == "11: 2");
   BOOST_TEST(store.read == 2u);
   ++store.projects["A"].generation;  // written
+  BOOST_TEST(!is_kept("A"));
   BOOST_TEST(show("A") == "11: 2");
   BOOST_TEST(is_kept("A"));
 }

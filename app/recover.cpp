@@ -1,16 +1,19 @@
 // The new store is made beside the old one and the two change places in one step, so that a crash
-// leaves either. The folder of both is whoever's who starts tacit; what is in a store may be the
-// doing of a captured api process, so another process reads it, with the rights of the api
-// process's user.
+// leaves either. The folder of both is whoever's who starts tacit. What is in a store may be the
+// doing of a captured api process, so another process reads it, which can do no more than that one;
+// this one holds the keys that open values, and never looks into the store's files.
 #include "app/recover.hpp"
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <ctime>
 #include <filesystem>
@@ -18,103 +21,123 @@
 
 #include "app/cli/output.hpp"
 #include "app/data_folder.hpp"
-#include "app/log_sink.hpp"
+#include "app/recover_opener.hpp"
+#include "app/recover_reader.hpp"
 #include "app/root_key_file.hpp"
 #include "app/sandbox/sandbox.hpp"
-#include "kv/salvage.hpp"
+#include "kv/database.hpp"
 
 namespace tacit::app {
 
 namespace {
 
-// How the process that reads ends.
-enum ending : int { is_whole = 0, failed = 1, is_damaged = 10 };
-
-std::string lines_of(std::string const& what, std::set<std::string> const& names) {
-  std::string text;
-  for (std::string const& name : names) text += what + shown(name) + "\n";
-  return text;
-}
-
-std::string report_on(kv::salvaged const& found) {
-  std::string text = lines_of("cannot be read: ", found.faults);
-  for (kv::scanned_log const& log : found.damaged_logs) {
-    text += "lost: " + std::to_string(log.bytes - log.sound_bytes) + " of " +
-            std::to_string(log.bytes) + " bytes of the log " + log.name + ", from byte " +
-            std::to_string(log.sound_bytes) + " on; " + std::to_string(log.readable_behind) +
-            " of them can be read\n";
-  }
-  text += lines_of("lost: the last changes of ", found.lost_changes);
-  text += lines_of("lost: the secret ", found.lost_secrets);
-  text += lines_of("lost: name and limit of the project ", found.unnamed_projects);
-  text += lines_of("lost: the API key with the id ", found.lost_api_keys);
-  for (auto const& one : found.recounted) {
-    text += "counted again: the secrets of the project " + std::string(one.id.text()) + "\n";
-  }
-  if (found.lost_receipts > 0) {
-    text += "lost: receipts of deliveries: " + std::to_string(found.lost_receipts) + "\n";
-  }
-  if (found.lost_epoch_mark) text += "lost: which file of enrolled runtimes is the last\n";
-  if (found.lost_sequence) text += "lost: the number of the last change\n";
-  if (found.lost_mark) text += "lost: the mark of the store, its file STORE\n";
-  return text + "left: projects: " + std::to_string(found.projects) +
-         ", secrets: " + std::to_string(found.secrets) +
-         ", API keys: " + std::to_string(found.api_keys) + "\n";
-}
-
-int read_store(settings const& configured, core::root_key const& root,
-               std::optional<std::string> const& into) {
-  auto const log = make_log(log_level::error, "recover");
-  core::api_share const api = core::derive_api_share(root);
-  core::keeper_share const keeper = core::derive_keeper_share(root);
-  auto const opens = [&](core::value_place const& place, std::string_view sealed) {
-    core::secret_buffer value(core::limits::value_bytes_max);
-    return core::open_value(keeper, sealed, place, value).has_value();
-  };
-  kv::salvaged const found = kv::salvage({store_folder(configured), api.check, log.get(), nullptr},
-                                         {api.rows, opens}, into);
-  write_out(report_on(found));
-  return found.is_damaged() ? is_damaged : is_whole;
-}
-
-// In a process of its own, with the rights of the store's user.
-ending read_apart(settings const& configured, core::root_key const& root,
-                  std::optional<account> const& user, std::optional<std::string> const& into) {
-  pid_t const child = ::fork();
-  if (child < 0)
-    throw startup_error("cannot start a process (" + std::string(std::strerror(errno)) + ")");
-  if (child == 0) {
-    int status = failed;
-    try {
-      if (user) become(*user);
-      status = read_store(configured, root, into);
-    } catch (std::exception const& fault) {
-      say(fault.what());
+struct output_pipe {
+  output_pipe() {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0) {
+      throw startup_error("cannot make a pipe (" + std::string(std::strerror(errno)) + ")");
     }
-    ::_exit(status);
+    read_end.reset(ends[0]);
+    write_end.reset(ends[1]);
   }
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  descriptor read_end;
+  descriptor write_end;
+};
+
+// The process that reads.
+class reader {
+ public:
+  // Before any key is read.
+  explicit reader(descriptor const& lock) {
+    output_pipe out;
+    output_pipe err;
+    child_ = spawn_child(reader_role, lock, {out.write_end.number(), err.write_end.number()});
+    out_ = shown_stream(std::move(out.read_end), write_out);
+    err_ = shown_stream(std::move(err.read_end), write_error);
   }
-  if (!WIFEXITED(status)) throw startup_error("the process that read the store died");
-  return static_cast<ending>(WEXITSTATUS(status));
-}
+  reader(reader const&) = delete;
+  reader& operator=(reader const&) = delete;
+  ~reader() {
+    if (child_.pid <= 0) return;
+    ::kill(child_.pid, SIGKILL);
+    static_cast<void>(wait());
+  }
+
+  // Has it read, answers it and passes on what it writes, until it has ended. Throws startup_error
+  // when it breaks the rules or dies.
+  reader_status follow(core::recovery_start const& start, core::keeper_share const& keys) {
+    core::secret_buffer const first = core::encode_recovery(start);
+    std::string_view const bytes = first.reveal();
+    // What became of it shows at its end.
+    static_cast<void>(::send(child_.channel.number(), bytes.data(), bytes.size(), MSG_NOSIGNAL));
+    recover_opener opener(keys);
+    while (child_.channel.is_open() || !out_.has_ended() || !err_.has_ended()) {
+      std::array<pollfd, 3> waiting{pollfd{child_.channel.number(), POLLIN, 0}, out_.wanted(),
+                                    err_.wanted()};
+      if (::poll(waiting.data(), waiting.size(), -1) < 0) continue;
+      if (waiting[1].revents != 0) out_.pass_on();
+      if (waiting[2].revents != 0) err_.pass_on();
+      if (waiting[0].revents != 0 && !opener.answer(child_.channel)) child_.channel.reset();
+    }
+    return status_of(wait());
+  }
+
+ private:
+  int wait() noexcept {
+    int status = 0;
+    while (::waitpid(child_.pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    child_.pid = -1;
+    return status;
+  }
+  static reader_status status_of(int ended) {
+    if (WIFEXITED(ended)) {
+      for (auto const known : {store_is_whole, reading_failed, store_is_damaged}) {
+        if (WEXITSTATUS(ended) == known) return known;
+      }
+    }
+    throw startup_error(
+        "the process that read the store died" +
+        (WIFSIGNALED(ended) ? " (signal " + std::to_string(WTERMSIG(ended)) + ")" : std::string()) +
+        ": the store stays as it was; restore it from a copy");
+  }
+
+  child_process child_;
+  shown_stream out_{descriptor(), write_out};
+  shown_stream err_{descriptor(), write_error};
+};
 
 [[noreturn]] void fail(std::string const& what) {
   throw startup_error("cannot " + what + " (" + std::strerror(errno) +
                       "): the store stays as it was");
 }
 
-std::string make_room_for_new(settings const& configured, std::optional<account> const& user) {
-  std::string const made = configured.data_dir + "/store.new";
-  std::filesystem::remove_all(made);
-  if (::mkdir(made.c_str(), 0700) != 0) fail("make the folder " + made);
-  if (user && ::chown(made.c_str(), user->uid, user->gid) != 0) fail("give away " + made);
-  return made;
-}
+// The folder for what is left; gone again when it was not used.
+class new_store {
+ public:
+  new_store(settings const& configured, std::optional<account> const& user)
+      : path_(configured.data_dir + "/store.new") {
+    std::filesystem::remove_all(path_);
+    if (::mkdir(path_.c_str(), 0700) != 0) fail("make the folder " + path_);
+    if (user && ::chown(path_.c_str(), user->uid, user->gid) != 0) fail("give away " + path_);
+  }
+  new_store(new_store const&) = delete;
+  new_store& operator=(new_store const&) = delete;
+  ~new_store() {
+    std::error_code ignored;
+    if (!used_) std::filesystem::remove_all(path_, ignored);
+  }
+  [[nodiscard]] std::string const& path() const noexcept { return path_; }
+  void keep() noexcept { used_ = true; }
+
+ private:
+  std::string path_;
+  bool used_ = false;
+};
 
 // Where the old store is afterwards.
-std::string change_places(settings const& configured, std::string const& made) {
+std::string change_places(settings const& configured, new_store& with) {
+  std::string const& made = with.path();
   std::string const store = store_folder(configured);
   std::time_t const now = std::time(nullptr);
   std::tm parts{};
@@ -126,12 +149,30 @@ std::string change_places(settings const& configured, std::string const& made) {
   if (::renameat2(AT_FDCWD, made.c_str(), AT_FDCWD, store.c_str(), RENAME_EXCHANGE) != 0) {
     fail("put the new store in the place of " + store);
   }
+  with.keep();  // it is the old one now
   if (::rename(made.c_str(), aside.c_str()) != 0 || folder < 0 || ::fsync(folder) != 0) {
     throw startup_error("the new store is in its place, but the old one stays at " + made + " (" +
                         std::strerror(errno) + ")");
   }
   ::close(folder);
   return aside;
+}
+
+// What the reader is told, and what it never sees.
+struct shared_keys {
+  core::locked_ptr<core::recovery_start> readers;
+  core::locked_ptr<core::keeper_share> openers;
+};
+
+shared_keys share_keys(settings const& configured) {
+  loaded_root_key const root =
+      load_or_make_root_key({configured.key_file, store_folder(configured)});
+  core::api_share api = core::derive_api_share(root.key);
+  core::recovery_start start;
+  start.check = api.check;
+  start.keys = std::move(api.rows);
+  return {core::make_locked(std::move(start)),
+          core::make_locked(core::derive_keeper_share(root.key))};
 }
 
 }  // namespace
@@ -147,24 +188,34 @@ int run_recover(settings const& configured, recovery how) {
   std::optional<account> user;
   if (::geteuid() == 0) user = find_account(configured.api_user);
   descriptor const lock = lock_data_folder(configured);
-  loaded_root_key const root = load_or_make_root_key({configured.key_file, store});
-  std::optional<std::string> into;
-  if (how == recovery::drop) into = make_room_for_new(configured, user);
-  ending const came_of = read_apart(configured, root.key, user, into);
-  if (came_of == is_damaged && into) {
+  std::optional<new_store> into;
+  if (how == recovery::drop) into.emplace(configured, user);
+  reader reads(lock);
+  shared_keys const keys = share_keys(configured);
+  core::recovery_start& start = *keys.readers;
+  start.store = store;
+  if (into) start.into = into->path();
+  start.confine = configured.sandbox == sandbox_mode::on;
+  if (!start.confine) say("sandbox = \"off\": the process that reads the store is not confined");
+  start.change_user = user.has_value();
+  if (user) {
+    start.user = user->uid;
+    start.group = user->gid;
+  }
+  reader_status const came_of = reads.follow(start, *keys.openers);
+  if (came_of == reading_failed) return reading_failed;
+  if (came_of == store_is_whole) {
+    write_out("the store is whole: nothing is lost\n");
+    return 0;
+  }
+  if (into) {
     std::string const aside = change_places(configured, *into);
     write_out("done: the store is a new one of what is left; the old one is in " + aside + "\n");
     return 0;
   }
-  if (into) std::filesystem::remove_all(*into);
-  if (came_of == failed) return failed;
-  if (came_of == is_whole) {
-    write_out("the store is whole: nothing is lost\n");
-    return 0;
-  }
   say("the store is damaged and stays as it is: restore it from a copy, or go on without what is "
       "lost: tacit recover --drop");
-  return failed;
+  return reading_failed;
 }
 
 }  // namespace tacit::app

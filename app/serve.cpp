@@ -102,7 +102,7 @@ std::string host_name() {
 }
 
 // What the keeper keeps of the root key, after the api was sent its share.
-core::locked_ptr<core::keeper_share> share_keys(core::root_key root, api_child const& api,
+core::locked_ptr<core::keeper_share> share_keys(core::root_key root, child_process const& api,
                                                 core::api_settings const& to_api) {
   auto const start = core::make_locked(core::start_message{to_api, core::derive_api_share(root)});
   core::secret_buffer const datagram = core::encode_start(*start);
@@ -122,7 +122,7 @@ core::secret_buffer read_identity(settings const& configured) {
 }
 
 // As the keeper will read them on SIGHUP: confined, without privileges.
-void share_identity(settings const& configured, api_child const& api) {
+void share_identity(settings const& configured, child_process const& api) {
   core::secret_buffer const datagram = read_identity(configured);
   std::string_view const bytes = datagram.reveal();
   if (::send(api.channel.number(), bytes.data(), bytes.size(), MSG_NOSIGNAL) !=
@@ -154,7 +154,7 @@ enum class start_outcome { serves, failed, asked_to_end };
 
 // Waits until the api process says that it serves, or has ended (it has said why), or a signal asks
 // for the end.
-start_outcome wait_until_ready(api_child const& api, int signals) {
+start_outcome wait_until_ready(child_process const& api, int signals) {
   std::array<pollfd, 2> waiting{pollfd{api.channel.number(), POLLIN, 0},
                                 pollfd{signals, POLLIN, 0}};
   while (::poll(waiting.data(), waiting.size(), -1) < 0) {
@@ -169,7 +169,7 @@ start_outcome wait_until_ready(api_child const& api, int signals) {
   return is_ready ? start_outcome::serves : start_outcome::failed;
 }
 
-int status_without_start(start_outcome why, api_child& api) {
+int status_without_start(start_outcome why, child_process& api) {
   api.channel.reset();  // so that it ends, if it has not
   auto const status = wait_for_api(api.pid);
   if (why == start_outcome::asked_to_end) return 0;
@@ -216,7 +216,7 @@ struct keeper_signals {
 };
 
 // The keeper's whole life after its start.
-int run_keeper(settings const& configured, api_child& api, keeper_sockets& sockets,
+int run_keeper(settings const& configured, child_process& api, keeper_sockets& sockets,
                core::keeper_share const& keys, core::delivery_policy const& policy,
                runtime_file& runtimes, asio::io_context& context, keeper_signals& signals,
                core::log& log) {
@@ -300,7 +300,7 @@ int run_serve(settings const& configured) {
   check_socket_path(credentials_socket_path(configured));
   descriptor lock = lock_data_folder(configured);
   std::vector<std::string> urls;
-  api_child api;
+  child_process api;
   {
     auto const listeners = open_tcp_listeners(configured);
     make_subfolders(configured);

@@ -18,7 +18,9 @@ int run_tacit(int argc, char** argv, confined_hook hook) {
   if (!keep_standard_streams_apart()) return exit_failed;
   try {
     core::init_crypto();
-    if (argc > 1 && std::string_view(argv[1]) == "api-process") return run_api_process(hook);
+    std::string_view const role = argc > 1 ? argv[1] : "";
+    if (role == "api-process") return run_api_process(hook);
+    if (role == "recover-reader") return run_recover_reader(hook);
     return parse_command_line(std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc))();
   } catch (cli_error const& fault) {
     say(fault.what());

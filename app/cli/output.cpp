@@ -31,15 +31,19 @@ void write_out(std::string_view bytes) {
   }
 }
 
-void say(std::string const& line) noexcept {
-  std::string_view rest = line;
-  bool good = write(STDERR_FILENO, "tacit: ", 7) == 7;
-  while (good && !rest.empty()) {
-    ssize_t const count = write(STDERR_FILENO, rest.data(), rest.size());
-    good = count > 0;
-    if (good) rest.remove_prefix(static_cast<std::size_t>(count));
+void write_error(std::string_view bytes) noexcept {
+  while (!bytes.empty()) {
+    ssize_t const count = write(STDERR_FILENO, bytes.data(), bytes.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return;
+    bytes.remove_prefix(static_cast<std::size_t>(count));
   }
-  if (good) good = write(STDERR_FILENO, "\n", 1) == 1;  // nowhere is left to say that it failed
+}
+
+void say(std::string const& line) noexcept {
+  write_error("tacit: ");
+  write_error(line);
+  write_error("\n");
 }
 
 std::string shown(std::string_view text) {

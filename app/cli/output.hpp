@@ -13,6 +13,9 @@ namespace tacit::app {
 // when it cannot be written (a full disk, a closed pipe).
 void write_out(std::string_view bytes);
 
+// Writes to stderr; nowhere is left to say that it cannot.
+void write_error(std::string_view bytes) noexcept;
+
 // One line on stderr, behind "tacit: ".
 void say(std::string const& line) noexcept;
 

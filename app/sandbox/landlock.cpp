@@ -88,7 +88,7 @@ void restrict_files(process_role role, std::string const& folder,
   descriptor const ruleset(
       static_cast<int>(syscall(SYS_landlock_create_ruleset, &handled, sizeof handled, 0)));
   if (!ruleset.is_open()) refuse_confinement("the kernel refused a Landlock ruleset", errno);
-  allow(ruleset, folder, rights_in_folder(role) & handled.handled_access_fs);
+  if (!folder.empty()) allow(ruleset, folder, rights_in_folder(role) & handled.handled_access_fs);
   for (std::string const& path : readable) {
     allow(ruleset, path, is_folder(path) ? fs_read_file | fs_read_dir : fs_read_file);
   }

@@ -60,10 +60,10 @@ void drop_capabilities();
 enum class process_role { api, keeper };
 
 // Confines the calling process for good: drop_capabilities(), restrict_files(),
-// restrict_system_calls(). What is open already stays usable. `readable` names files or folders
-// beyond the folder that may be read (with everything below). Throws startup_error that names the
-// part which the kernel refused and the setting that does without, and when more than one thread
-// runs: a thread that exists would stay free.
+// restrict_system_calls(). What is open already stays usable. `folder` may be "", for none;
+// `readable` names files or folders beyond it that may be read (with everything below). Throws
+// startup_error that names the part which the kernel refused and the setting that does without, and
+// when more than one thread runs: a thread that exists would stay free.
 void confine(process_role role, std::string const& folder,
              std::vector<std::string> const& readable = {});
 

@@ -273,7 +273,8 @@ class Server:
 
 
 # The numbers of the root key's subkeys (core/crypto.cpp).
-SUBKEY_STORE_PAIR_SEED, SUBKEY_RECORD, SUBKEY_INSTANCE, SUBKEY_TOWARDS_RUNTIMES = 1, 2, 6, 8
+SUBKEY_STORE_PAIR_SEED, SUBKEY_RECORD, SUBKEY_INSTANCE = 1, 2, 6
+SUBKEY_ROW, SUBKEY_TOWARDS_RUNTIMES = 7, 8
 
 
 def derive(root_key, number, size=32):

@@ -1,11 +1,16 @@
 """`tacit recover`: a store that serve refuses, what it has lost, and what is left of it."""
+import contextlib
 import glob
 import os
 import signal
+import subprocess
 
 import pytest
 
-from harness import ROOT, Server
+from harness import (BUILD, PROBE, ROOT, SUBKEY_RECORD, SUBKEY_ROW, Server, derive, is_alive,
+                     wait_until)
+from test_memory import search, store_pair
+from test_processes import check_is_confined, open_files, status_of
 
 VALUES = {"KEY_%d" % number: "%d" % number + "v" * 300 for number in range(12)}
 
@@ -172,5 +177,139 @@ def test_the_new_store_is_the_users_that_the_old_one_was():
         assert recover(server, "--drop").returncode == 0
         for path in [server.data + "/store", *glob.glob(server.data + "/store/*")]:
             assert os.stat(path).st_uid == owner, path
+    finally:
+        server.__exit__()
+
+
+def stops_at(server):
+    return server.data + "/store/900000.log"
+
+
+def waits_there(server, pid):
+    """As root sees it: the one system call of a stopped reader is on that file."""
+    with open("/proc/%d/syscall" % pid) as call:
+        fields = call.read().split()
+    return len(fields) > 2 and open_file(pid, int(fields[1], 16)) == stops_at(server)
+
+
+def open_file(pid, number):
+    with contextlib.suppress(OSError):
+        return os.readlink("/proc/%d/fd/%d" % (pid, number))
+    return None
+
+
+@contextlib.contextmanager
+def stopped_recover(server, *flags):
+    """In the middle of reading: (the opener, the reader's pid)."""
+    log = stops_at(server)
+    os.mkfifo(log)
+    os.chmod(log, 0o666)
+    opener = subprocess.Popen([server.binary, "recover", "--data", server.data, *flags],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              env=server.environment())
+    ends = []
+
+    def is_read():
+        with contextlib.suppress(OSError):
+            ends.append(os.open(log, os.O_WRONLY | os.O_NONBLOCK))
+        return ends
+    try:
+        wait_until(is_read)
+        with open("/proc/%d/task/%d/children" % (opener.pid, opener.pid)) as children:
+            reader, = [int(one) for one in children.read().split()]
+        yield opener, reader
+    finally:
+        for end in ends:
+            os.close(end)
+        os.unlink(log)
+        opener.kill()
+        opener.communicate()
+
+
+def files_beside_the_store(server, pid):
+    return {name for name in open_files(pid).values() if name.startswith("/")
+            and not name.startswith(server.data + "/store")}
+
+
+@pytest.mark.skipif(not ROOT, reason="needs root: looks into processes of others")
+@pytest.mark.parametrize("flags", [(), ("--drop",)])
+def test_who_reads_the_store_is_confined_and_holds_no_key_that_opens_a_value(flags):
+    server = filled()
+    try:
+        assert server.stop() == 0
+        with stopped_recover(server, *flags) as (opener, reader):
+            wait_until(lambda: waits_there(server, reader))
+            check_is_confined(reader, every_set=True)
+            owner = os.stat(server.data + "/store").st_uid
+            assert owner != 0 and set(status_of(reader)["Uid"].split()) == {str(owner)}
+            assert files_beside_the_store(server, reader) == {"/dev/null", server.data + "/lock"}
+            streams = [open_files(reader)[number] for number in (0, 1, 2)]
+            assert streams[0] == "/dev/null"
+            assert streams[1].startswith("pipe:") and streams[2].startswith("pipe:")
+            own = [name for name in open_files(opener.pid).values() if name.startswith("/")]
+            assert server.data + "/lock" in own
+            assert not [name for name in own if name.startswith(server.data + "/store")]
+            if BUILD not in ("asan", "tsan"):  # which keep copies of their own
+                root = server.root_key()
+                private, row = store_pair(root)[1], derive(root, SUBKEY_ROW)
+                kept_from_it = [private, root, derive(root, SUBKEY_RECORD)]
+                assert not any(search(reader, kept_from_it).values())
+                assert all(search(reader, [row]).values())  # the controls
+                assert all(search(opener.pid, [private]).values())
+                assert not any(search(opener.pid, [root]).values())
+            os.kill(reader, signal.SIGKILL)
+            out, err = opener.communicate(timeout=60)
+            assert (opener.returncode, out) == (1, b"")
+            assert b"died (signal 9): the store stays as it was" in err
+        assert not glob.glob(server.data + "/store.*")
+        assert recover(server).returncode == 0
+    finally:
+        server.__exit__()
+
+
+@pytest.mark.parametrize("flags", [(), ("--drop",)])
+def test_no_reader_outlives_the_command(flags):
+    server = filled()
+    try:
+        assert server.stop() == 0
+        with stopped_recover(server, *flags) as (opener, reader):
+            opener.kill()
+            opener.communicate()
+            assert is_alive(reader)
+            in_use = recover(server, "--drop")  # it may be writing still
+            assert in_use.returncode == 1 and "another tacit" in text_of(in_use)
+        wait_until(lambda: not is_alive(reader))
+        assert recover(server, *flags).returncode == 0
+        assert not glob.glob(server.data + "/store.*")
+    finally:
+        server.__exit__()
+
+
+@pytest.mark.skipif(not os.path.exists(PROBE), reason="tacit-probe was not built")
+@pytest.mark.parametrize("flags", [(), ("--drop",)])
+def test_a_captured_reader_ends_it_in_one_line(flags):
+    server = filled()
+    try:
+        assert server.stop() == 0
+        server.binary = PROBE
+        done = server.cli("recover", *flags, PROBE_CHANNEL="junk")
+        assert done.returncode == 1
+        assert text_of(done).splitlines() == [text_of(done).rstrip()]
+        assert "broke the rules" in text_of(done)
+        assert not glob.glob(server.data + "/store.*")
+        assert recover(server).returncode == 0
+    finally:
+        server.__exit__()
+
+
+def test_without_a_sandbox_it_says_so():
+    server = filled()
+    try:
+        assert server.stop() == 0
+        done = server.cli("recover", TACIT_SANDBOX="off")
+        assert done.returncode == 0
+        assert done.stderr.decode() == (
+            "tacit: sandbox = \"off\": the process that reads the store is not confined\n")
+        assert recover(server).stderr == b""
     finally:
         server.__exit__()

@@ -5,6 +5,8 @@ without it, so the whole table is held both ways, in the three ways of starting 
 """
 import json
 import os
+import shutil
+import subprocess
 
 import pytest
 
@@ -67,8 +69,8 @@ def make_victim(server, user):
     return path
 
 
-def probe(pki, way, sandbox):
-    user, api_user, uid, _ = WAYS[way]
+def probed_server(pki, way, sandbox):
+    user, api_user, _, _ = WAYS[way]
     if api_user is not None and not ROOT:
         pytest.skip("needs root")
     settings = {} if api_user is None else {"api_user": api_user}
@@ -81,22 +83,30 @@ def probe(pki, way, sandbox):
                                "PROBE_RUN": os.path.join(server.data, "run"),
                                "PROBE_STORE": os.path.join(server.data, "store"),
                                "PROBE_VICTIM": make_victim(server, user)}
-    with server:
-        line = []
+    return server
 
-        def has_probed():
-            line[:] = [one for one in server.log().splitlines() if one.startswith('{"probe":')]
-            return line
-        wait_until(has_probed)
-        found = json.loads(line[0])
-        assert found["uid"] == (uid if uid is not None else int(user or os.geteuid()))
-        assert set(found["probe"]) == ALL, set(found["probe"]) ^ ALL
+
+def outcomes_in(text, way):
+    """What was tried and came of it; nothing when it was not tried yet."""
+    lines = [one for one in text.splitlines() if one.startswith('{"probe":')]
+    if not lines:
+        return None
+    found = json.loads(lines[0])
+    user, _, uid, _ = WAYS[way]
+    assert found["uid"] == (uid if uid is not None else int(user or os.geteuid()))
+    assert set(found["probe"]) == ALL, set(found["probe"]) ^ ALL
+    return found["probe"]
+
+
+def probe(pki, way, sandbox):
+    with probed_server(pki, way, sandbox) as server:
+        wait_until(lambda: outcomes_in(server.log(), way))
         # It serves on, so the attempts were made in a living server and harmed nothing.
         server.make_project("proj_probed")
         server.put("proj_probed", "KEY", "value")
         assert server.values("proj_probed") == {"KEY": "value"}
         assert server.stop() == 0
-        return found["probe"]
+        return outcomes_in(server.log(), way)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -116,6 +126,25 @@ def test_without_the_sandbox_the_same_attempts_succeed(pki, way):
     outcomes = {name: (one["outcome"], one.get("errno")) for name, one in found.items()}
     expected = {name: "succeeded" if name in succeeds else "refused" for name in ALL}
     assert {name: one[0] for name, one in outcomes.items()} == expected, outcomes
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("flags", [[], ["--drop"]])
+def test_recover_reads_a_store_as_confined(pki, way, flags):
+    with probed_server(pki, way, "on") as server:
+        server.make_project("p")
+        server.put("p", "KEY", "value")
+        assert server.stop() == 0
+        with open(server.keeper_socket, "w"):  # what is renamed must be there
+            shutil.chown(server.keeper_socket, *[int(server.user or os.geteuid())] * 2)
+        command = server.command()
+        command[command.index("serve"):] = ["recover", "--data", server.data, *flags]
+        done = subprocess.run(command, capture_output=True, env=server.environment(), timeout=60)
+        assert done.returncode == 0, done.stderr
+        assert b"left: projects: 1, secrets: 1, API keys: 0\n" in done.stdout
+        outcomes = {name: one["outcome"]
+                    for name, one in outcomes_in(done.stderr.decode(), way).items()}
+        assert outcomes == dict.fromkeys(ALL, "refused")
 
 
 def links_of(pid):

@@ -76,7 +76,7 @@ def test_what_an_exec_needs_is_missing(missing, advice):
     command = in_own_mounts(server, "mount -t tmpfs none %s;" % missing)
     server.command = lambda: command
     try:
-        refused(server, "cannot start the api process", advice)
+        refused(server, "cannot start the second process", advice)
         assert not os.path.exists(server.data + "/root.key")  # nothing was made
     finally:
         server.__exit__()

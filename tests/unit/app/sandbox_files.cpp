@@ -93,6 +93,14 @@ BOOST_AUTO_TEST_CASE(what_is_named_readable_can_be_read_and_not_written) {
   check_refused({"write", [&] { return open_and_close(place.outside("file"), O_WRONLY); }},
                 confinement);
   check_refused({"list", [&] { return open_and_close(place.outside(""), O_RDONLY); }}, confinement);
+
+  // And nothing can be written, without a folder of its own.
+  auto const no_folder = [&] { confine(process_role::api, "", {place.outside("")}); };
+  check_works({"read", [&] { return open_and_close(place.outside("file"), O_RDONLY); }}, no_folder);
+  check_refused({"write", [&] { return open_and_close(place.outside("file"), O_WRONLY); }},
+                no_folder);
+  check_refused({"read elsewhere", [&] { return open_and_close(place.inside("file"), O_RDONLY); }},
+                no_folder);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -289,6 +289,27 @@ BOOST_AUTO_TEST_CASE(api_keys_of_one_group_have_a_slot_each) {
   BOOST_TEST((slots == expected));
 }
 
+BOOST_AUTO_TEST_CASE(what_a_delete_takes_along_counts_among_the_bytes_of_its_group) {
+  std::deque<core::change> changes;
+  changes.emplace_back(test::create("a"), port);
+  static_cast<void>(commit(changes));
+  std::size_t bytes = 0;
+  rocksdb::WriteBatch many;
+  for (std::size_t i = 0; i < 100; ++i) {
+    std::string const key = "a/L" + std::to_string(i);
+    for (auto const which : {core::family::values, core::family::deliveries}) {
+      many.Put(store->in(which), key, "");
+      bytes += key.size();
+    }
+  }
+  BOOST_REQUIRE(store->engine().Write({}, &many).ok());
+  commit_context const context{*store, memory, share.rows, default_limit, *api_keys};
+  commit_group group(context, sequence, clock.now());
+  core::change asked(test::erase("a"), port);
+  group.apply(asked);
+  BOOST_TEST(group.bytes() == bytes);
+}
+
 BOOST_AUTO_TEST_CASE(what_is_remembered_is_bounded_and_has_no_labels) {
   constexpr std::size_t secrets_max = 32'768;
   constexpr std::size_t projects_max = 8192;

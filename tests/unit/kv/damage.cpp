@@ -88,12 +88,14 @@ BOOST_AUTO_TEST_CASE(a_row_of_another_project_is_corrupt) {
     running_store store(*this);
     static_cast<void>(store.must<core::project_entry>(test::create("other", 3)));
   }
+  std::string const own = get(family::projects, "other");
   put(family::projects, "other", get(family::projects, "bot"));
   {
     running_store store(*this);
     BOOST_TEST(test::is(store.show("other"), errc::corrupt));
     BOOST_TEST(test::is(store.ask(test::upsert("other", "A", 1)), errc::corrupt));
   }
+  put(family::projects, "other", own);
   put(family::counters, "other", get(family::counters, "bot"));
   running_store store(*this);
   BOOST_TEST(test::is(store.list("other"), errc::corrupt));
@@ -123,6 +125,19 @@ BOOST_AUTO_TEST_CASE(a_value_that_is_missing_is_corrupt_and_not_an_absent_projec
   running_store store(*this);
   BOOST_TEST(test::is(store->sealed_values(test::project("bot")), errc::corrupt));
   BOOST_TEST(store.list("bot").has_value());
+}
+
+BOOST_AUTO_TEST_CASE(a_project_that_is_deleted_takes_halves_of_secrets_along) {
+  erase(family::values, value_key("B"));
+  erase(family::secrets, "bot/C");
+  {
+    running_store store(*this);
+    static_cast<void>(store.must<core::removed>(test::erase("bot")));
+    static_cast<void>(store.must<core::project_entry>(test::create("bot")));
+    auto const list = store.list("bot");
+    BOOST_TEST((list && list->secrets.empty()));
+  }
+  BOOST_TEST(test::keys_in(*open_database(), family::values).empty());
 }
 
 BOOST_AUTO_TEST_CASE(a_delivery_never_lacks_a_secret_that_was_taken_out_behind_the_stores_back) {

@@ -57,7 +57,8 @@ slot_contents read_slot(descriptor const& file, unsigned slot, std::string const
   if (got < 0) fail("read", path);
   core::wire_reader from(std::string_view(bytes).substr(0, static_cast<std::size_t>(got)));
   auto const size = from.number<std::uint32_t>();
-  return {size == 0, std::string(from.take(size))};
+  bool const is_blank = got == 0 || (from.ok() && size == 0);  // not: cut in the middle of a length
+  return {is_blank, std::string(from.take(size))};
 }
 
 bool write_all(int file, std::string_view bytes, off_t at) noexcept {

@@ -2,15 +2,18 @@
 // somebody else wrote is no book.
 #include "app/runtime_file.hpp"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <boost/test/unit_test.hpp>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 
 #include "app/settings/settings.hpp"
+#include "tests/unit/app/confined_child.hpp"
 #include "tests/unit/core/samples.hpp"
 
 namespace tacit::app {
@@ -135,6 +138,28 @@ BOOST_AUTO_TEST_CASE(what_was_a_book_is_never_taken_for_a_new_file) {
     std::ofstream(file, std::ios::binary) << whole;
   }
   BOOST_TEST(load().epoch() == 2u);
+}
+
+// There the file is as long as what was written to it.
+BOOST_AUTO_TEST_CASE(it_is_not_taken_for_new_either_where_no_room_can_be_set_aside) {
+  write(2);
+  for (std::size_t const left : {5u, 3u, 2u, 1u}) {
+    std::filesystem::resize_file(file, left);
+    std::string const cut = bytes();
+    int const came_of = in_child([&] {
+      std::signal(SIGXFSZ, SIG_IGN);
+      rlimit const no_room{slot_bytes / 2, slot_bytes / 2};
+      if (::setrlimit(RLIMIT_FSIZE, &no_room) != 0) return 2;
+      try {
+        load();
+      } catch (startup_error const&) {
+        return 1;
+      }
+      return 0;
+    });
+    BOOST_TEST(came_of == 1);
+    BOOST_CHECK(bytes() == cut);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(a_first_write_that_was_cut_off_is_made_again) {

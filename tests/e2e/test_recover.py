@@ -4,6 +4,7 @@ import glob
 import os
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -76,6 +77,25 @@ def test_a_damaged_log_is_refused_shown_and_cut():
         assert server.values("shop")["KEY_11"] == "again"
         assert server.stop() == 0
         assert recover(server).returncode == 0
+    finally:
+        server.__exit__()
+
+
+def test_an_old_store_that_cannot_be_put_aside_is_kept_where_it_is():
+    server = filled()
+    try:
+        server.kill()
+        log = max(glob.glob(server.data + "/store/*.log"), key=os.path.getsize)
+        change_byte(log, os.path.getsize(log) * 2 // 3)
+        for second in range(120):
+            stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(time.time() + second))
+            os.makedirs(server.data + "/store.damaged-" + stamp + "/in-the-way", exist_ok=True)
+        done = recover(server, "--drop")
+        assert done.returncode == 1
+        assert "the old one stays at " + server.data + "/store.new" in text_of(done)
+        assert os.path.basename(log) in os.listdir(server.data + "/store.new")
+        server.start()
+        assert server.values("shop").items() < VALUES.items()
     finally:
         server.__exit__()
 

@@ -96,6 +96,15 @@ BOOST_AUTO_TEST_CASE(a_value_opens_at_its_place_and_nowhere_else) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(one_long_value_after_the_other_opens) {
+  std::string const longest =
+      core::sealer(api.public_key, api.record)
+          .seal(std::string(core::limits::value_bytes_max, 'v'), place(), 1);
+  for (int round = 0; round < 3; ++round) {
+    BOOST_TEST(verdict_on(core::encode_recovery(place(), longest)) == core::encode_verdict(true));
+  }
+}
+
 BOOST_AUTO_TEST_CASE(what_is_no_question_is_not_answered) {
   std::string const question = core::encode_recovery(place(), sealed);
   for (std::string const& lie :

@@ -148,6 +148,49 @@ BOOST_AUTO_TEST_CASE(numbers_go_on_behind_every_one_that_can_still_be_read) {
   BOOST_TEST(store.list("bot")->revision > before);
 }
 
+BOOST_AUTO_TEST_CASE(secrets_without_their_project_are_lost_and_named) {
+  begin_with(good);
+  {
+    auto const raw = open_database();
+    for (family const in : {family::projects, family::counters}) {
+      CHECK(raw->engine().Delete({}, raw->in(in), "shop").ok());
+    }
+  }
+  auto const found = look(true);
+  BOOST_TEST((found.lost_secrets == std::set<std::string>{"shop/A", "shop/B", "shop/C", "shop/D"}));
+  BOOST_TEST(found.projects == 1u);
+  BOOST_TEST(found.secrets == 4u);
+  use_new();
+  auto const raw = open_database();
+  for (family const in : {family::secrets, family::values}) {
+    std::string row;
+    BOOST_TEST(raw->engine().Get({}, raw->in(in), "shop/A", &row).IsNotFound());
+    BOOST_TEST(raw->engine().Get({}, raw->in(in), "bot/A", &row).ok());
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_project_that_is_counted_again_was_changed_when_the_rows_say) {
+  begin_with(good);
+  {
+    running_store store(*this);
+    clock.milliseconds = 2'000'000;
+    static_cast<void>(store.must<core::secret_entry>(again()));
+    clock.milliseconds = 3'000'000;
+    static_cast<void>(store.must<core::removed>(test::remove("bot", "B")));
+    CHECK(store.finish());
+  }
+  keep();
+  auto const change_seen_without = [&](family in, char const* key) {
+    begin_with(good);
+    put(in, key, "no such row");
+    auto const found = look();
+    BOOST_REQUIRE(found.recounted.size() == 1u);
+    return found.recounted[0].counters.updated.unix_milliseconds;
+  };
+  BOOST_TEST(change_seen_without(family::counters, "bot") == 2'000'000);
+  BOOST_TEST(change_seen_without(family::values, "bot/C") == 3'000'000);
+}
+
 BOOST_AUTO_TEST_CASE(what_a_start_refuses_by_the_mark_is_not_read_either) {
   auto const refuses = [&](store_mark const& mark) {
     begin_with(good);

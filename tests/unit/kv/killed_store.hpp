@@ -3,6 +3,7 @@
 
 #include <boost/test/unit_test.hpp>
 #include <fstream>
+#include <map>
 #include <system_error>
 
 #include "kv/salvage.hpp"
@@ -40,14 +41,25 @@ struct killed_store : surroundings {
     keep();
     CHECK(store.finish());
   }
-  // While the store runs a file that RocksDB needs no more may go in the middle of it.
+  // While the store runs RocksDB may make files, and remove those that it needs no more, in the
+  // middle of it.
   void keep() {
     std::error_code failed;
+    std::map<fs::path, std::uintmax_t> before;
     do {
+      before = sizes();
       fs::remove_all(good);
       fs::copy(folder.store(), good, fs::copy_options::recursive, failed);
-    } while (failed == std::errc::no_such_file_or_directory);
+    } while (failed == std::errc::no_such_file_or_directory || sizes() != before);
     CHECK(!failed);
+  }
+  std::map<fs::path, std::uintmax_t> sizes() const {
+    std::map<fs::path, std::uintmax_t> found;
+    std::error_code gone;
+    for (auto const& entry : fs::directory_iterator(folder.store())) {
+      found[entry.path()] = entry.file_size(gone);
+    }
+    return found;
   }
   void begin_with(std::string const& from) {
     fs::remove_all(folder.store());

@@ -169,6 +169,23 @@ BOOST_AUTO_TEST_CASE(secrets_without_their_project_are_lost_and_named) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(a_counter_that_does_not_fit_what_is_there_is_counted_again) {
+  begin_with(good);
+  {
+    auto const raw = open_database();
+    for (family const in : {family::secrets, family::values}) {
+      CHECK(raw->engine().Delete({}, raw->in(in), "bot/B").ok());
+    }
+  }
+  auto const found = look(true);
+  BOOST_TEST(found.is_damaged());
+  BOOST_REQUIRE(found.recounted.size() == 1u);
+  BOOST_TEST(found.recounted[0].counters.secrets == 3u);
+  use_new();
+  running_store store(*this);
+  BOOST_TEST(store.show("bot")->secret_count == 3u);
+}
+
 BOOST_AUTO_TEST_CASE(a_project_that_is_counted_again_was_changed_when_the_rows_say) {
   begin_with(good);
   {

@@ -148,6 +148,26 @@ BOOST_AUTO_TEST_CASE(numbers_go_on_behind_every_one_that_can_still_be_read) {
   BOOST_TEST(store.list("bot")->revision > before);
 }
 
+BOOST_AUTO_TEST_CASE(numbers_go_on_behind_the_last_one_when_its_row_is_gone) {
+  begin_with(good);
+  put(family::counters, "bot", "no such row");
+  BOOST_TEST(look(true).is_damaged());
+  use_new();
+  std::uint64_t before = 0;
+  {
+    running_store store(*this);
+    before = store.must<core::secret_entry>(again()).version;
+    for (char const* const id : ids) static_cast<void>(store.must<core::removed>(test::erase(id)));
+    BOOST_TEST(store.finish());
+  }
+  put(family::api_keys, key_id, "no such row");
+  BOOST_TEST(look(true).is_damaged());
+  use_new();
+  running_store store(*this);
+  static_cast<void>(store.must<core::project_entry>(test::create("bot")));
+  BOOST_TEST(store.must<core::secret_entry>(again()).version > before);
+}
+
 BOOST_AUTO_TEST_CASE(secrets_without_their_project_are_lost_and_named) {
   begin_with(good);
   {

@@ -47,6 +47,9 @@ BOOST_AUTO_TEST_CASE(each_caller_gets_exactly_the_permits_of_its_scope_and_permi
                       expected(found, admin || (bits & 1u) != 0));
           BOOST_CHECK(verdict(permit_write(who, mine, state)) ==
                       expected(found, admin || (bits & 2u) != 0));
+          // Who may not manage it must not learn of it; who may, may also when it is absent.
+          BOOST_CHECK(verdict(permit_admin_of(who, mine, state)) ==
+                      expected(admin || found, admin));
         }
       }
       BOOST_CHECK(verdict(permit_list(who)) == expected(true, admin || (bits & 1u) != 0));
@@ -65,6 +68,7 @@ BOOST_AUTO_TEST_CASE(the_local_owner_gets_every_permit_for_a_project_that_is_the
   BOOST_TEST(test::is(permit_write(owner, any, project_state::absent), errc::not_found));
   BOOST_TEST((permit_list(owner)->scope() == nullptr));
   BOOST_TEST(!permit_admin(owner)->in_use().has_value());
+  BOOST_TEST(permit_admin_of(owner, any, project_state::absent).has_value());
   BOOST_TEST((owner.who().api_key() == nullptr));
 }
 

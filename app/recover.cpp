@@ -1,7 +1,9 @@
 // The new store is made beside the old one and the two change places in one step, so that a crash
-// leaves either. The folder of both is whoever's who starts tacit. What is in a store may be the
-// doing of a captured api process, so another process reads it, which can do no more than that one;
-// this one holds the keys that open values, and never looks into the store's files.
+// leaves either; before, the new one has taken the name that the old one is then found by, so that
+// the old one never lies where a later recovery would remove it. The folder of both is whoever's
+// who starts tacit. What is in a store may be the doing of a captured api process, so another
+// process reads it, which can do no more than that one; this one holds the keys that open values,
+// and never looks into the store's files.
 #include "app/recover.hpp"
 
 #include <fcntl.h>
@@ -128,6 +130,14 @@ class new_store {
     if (!used_) std::filesystem::remove_all(path_, ignored);
   }
   [[nodiscard]] std::string const& path() const noexcept { return path_; }
+  // Whether that worked, else errno. `to` must not be there.
+  [[nodiscard]] bool take_name(std::string const& to) {
+    if (::renameat2(AT_FDCWD, path_.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) != 0) {
+      return false;
+    }
+    path_ = to;
+    return true;
+  }
   void keep() noexcept { used_ = true; }
 
  private:
@@ -137,7 +147,6 @@ class new_store {
 
 // Where the old store is afterwards.
 std::string change_places(settings const& configured, new_store& with) {
-  std::string const& made = with.path();
   std::string const store = store_folder(configured);
   std::time_t const now = std::time(nullptr);
   std::tm parts{};
@@ -145,16 +154,17 @@ std::string change_places(settings const& configured, new_store& with) {
   char stamp[24];
   std::strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", &parts);
   std::string const aside = store + ".damaged-" + stamp;
-  int const folder = ::open(configured.data_dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (::renameat2(AT_FDCWD, made.c_str(), AT_FDCWD, store.c_str(), RENAME_EXCHANGE) != 0) {
+  if (!with.take_name(aside)) fail("give the new store the name " + aside);
+  if (::renameat2(AT_FDCWD, aside.c_str(), AT_FDCWD, store.c_str(), RENAME_EXCHANGE) != 0) {
     fail("put the new store in the place of " + store);
   }
-  with.keep();  // it is the old one now
-  if (::rename(made.c_str(), aside.c_str()) != 0 || folder < 0 || ::fsync(folder) != 0) {
-    throw startup_error("the new store is in its place, but the old one stays at " + made + " (" +
+  with.keep();  // the old one has that name now
+  descriptor const folder(::open(configured.data_dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!folder.is_open() || ::fsync(folder.number()) != 0) {
+    throw startup_error("the new store is in its place and the old one in " + aside +
+                        ", but they could change back when the machine stops now (" +
                         std::strerror(errno) + ")");
   }
-  ::close(folder);
   return aside;
 }
 

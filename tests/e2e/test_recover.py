@@ -2,14 +2,15 @@
 import contextlib
 import glob
 import os
+import shutil
 import signal
 import subprocess
 import time
 
 import pytest
 
-from harness import (BUILD, PROBE, ROOT, SUBKEY_RECORD, SUBKEY_ROW, Server, derive, is_alive,
-                     wait_until)
+from harness import (BUILD, PROBE, ROOT, SUBKEY_RECORD, SUBKEY_ROW, Server, clean_environment,
+                     derive, is_alive, wait_until)
 from test_memory import search, store_pair
 from test_processes import check_is_confined, open_files, status_of
 
@@ -81,7 +82,7 @@ def test_a_damaged_log_is_refused_shown_and_cut():
         server.__exit__()
 
 
-def test_an_old_store_that_cannot_be_put_aside_is_kept_where_it_is():
+def test_a_name_that_is_taken_leaves_the_store_as_it_was():
     server = filled()
     try:
         server.kill()
@@ -92,12 +93,43 @@ def test_an_old_store_that_cannot_be_put_aside_is_kept_where_it_is():
             os.makedirs(server.data + "/store.damaged-" + stamp + "/in-the-way", exist_ok=True)
         done = recover(server, "--drop")
         assert done.returncode == 1
-        assert "the old one stays at " + server.data + "/store.new" in text_of(done)
-        assert os.path.basename(log) in os.listdir(server.data + "/store.new")
-        server.start()
-        assert server.values("shop").items() < VALUES.items()
+        assert "the store stays as it was" in text_of(done)
+        assert os.path.basename(log) in os.listdir(server.data + "/store")
+        assert not os.path.exists(server.data + "/store.new")
+        fails_to_start(server)
     finally:
         server.__exit__()
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
+def test_an_end_in_the_middle_of_the_change_of_places_loses_no_store():
+    """Killed at each of the two renames: one store is served afterwards, and the old one is kept,
+    also by the next recovery."""
+    for number in (1, 2):
+        server = filled()
+        try:
+            server.kill()
+            log = max(glob.glob(server.data + "/store/*.log"), key=os.path.getsize)
+            change_byte(log, os.path.getsize(log) * 2 // 3)
+            damaged = os.stat(log).st_ino
+            killed = subprocess.run(
+                ["strace", "-qq", "-o", "/dev/null", "-e", "trace=renameat2", "-e",
+                 "inject=renameat2:signal=KILL:when=%d" % number,
+                 server.binary, "recover", "--data", server.data, "--drop"],
+                capture_output=True, env=clean_environment(), timeout=60, check=False)
+            assert killed.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL)
+            assert os.stat(log).st_ino == damaged
+            when = int(time.time())
+            wait_until(lambda: int(time.time()) > when)  # a name has the second in it
+            done = recover(server, "--drop")
+            assert done.returncode == 0, text_of(done)
+            server.start()
+            assert server.values("shop").items() < VALUES.items()
+            kept = [one for one in glob.glob(server.data + "/store*/*.log")
+                    if os.stat(one).st_ino == damaged]
+            assert len(kept) == 1 and "/store.damaged-" in kept[0]
+        finally:
+            server.__exit__()
 
 
 def test_of_a_damaged_table_the_secrets_in_it_are_named():

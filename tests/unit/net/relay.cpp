@@ -63,6 +63,18 @@ BOOST_AUTO_TEST_CASE(no_more_are_handed_over_than_were_invited) {
   BOOST_TEST(b.request.reply == "one two");
 }
 
+BOOST_AUTO_TEST_CASE(invitations_add_up) {
+  relay passes;
+  counted a("a");
+  counted b("b");
+  passes.invite(1);
+  passes.invite(1);
+  BOOST_TEST(passes.submit(a.request));
+  BOOST_TEST(passes.submit(b.request));
+  BOOST_TEST(passes.take().size() == 2u);
+  passes.close();
+}
+
 BOOST_AUTO_TEST_CASE(one_address_does_not_take_the_places_of_others) {
   relay passes;
   std::deque<counted> flood;

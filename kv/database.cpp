@@ -156,13 +156,16 @@ bool holds(std::string const& folder, char const* name) {
                      " was made with: give the right one with --key-file");
 }
 
-// A list that was cut between two of its records opens as an older store, and this is all that
-// tells.
+// RocksDB opens an older store, and removes what is newer, when the list was cut between two of its
+// records, or a length in it reaches beyond its end.
 rocksdb::Status check_floor(std::string const& folder, list_of_files const& floor) {
   auto const now = find_list_of_files(folder);
-  if (!now) return rocksdb::Status::Corruption("its list of files is missing");
+  if (!now && now.error() == core::errc::unavailable) {
+    return rocksdb::Status::IOError("its list of files cannot be read");
+  }
+  if (!now) return rocksdb::Status::Corruption("its list of files is missing or damaged");
   if (*now >= floor) return rocksdb::Status::OK();
-  return rocksdb::Status::Corruption("its list of files is an older one than it had");
+  return rocksdb::Status::Corruption("its list of files is damaged, or an older one than it had");
 }
 
 [[noreturn]] void fail_to_read_mark(std::string const& folder, core::errc why) {

@@ -1,6 +1,6 @@
-// RocksDB's write-ahead logs, read without RocksDB: how far they are whole, and whether changes lie
-// behind a damage. RocksDB takes some damage for the end of a log, and goes on without what was
-// acknowledged behind it.
+// RocksDB's write-ahead logs, and its list of files, which is a log too, read without RocksDB: how
+// far they are whole, and whether changes lie behind a damage. RocksDB takes some damage for the
+// end of a log, and goes on without what was acknowledged behind it.
 #pragma once
 
 #include <cstdint>

@@ -4,13 +4,13 @@
 #include "kv/store_mark.hpp"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <charconv>
 
 #include "core/wire.hpp"
+#include "kv/log_scan.hpp"
 
 namespace tacit::kv {
 
@@ -80,9 +80,11 @@ result<list_of_files> find_list_of_files(std::string const& folder) {
   if (got < 1) return errc::corrupt;
   name.resize(static_cast<std::size_t>(got) - 1);  // it ends with a newline
   auto const number = list_number(name);
-  struct stat about{};
-  if (!number || ::stat((folder + "/" + name).c_str(), &about) != 0) return errc::corrupt;
-  return list_of_files{*number, static_cast<std::uint64_t>(about.st_size)};
+  if (!number || ::access((folder + "/" + name).c_str(), F_OK) != 0) return errc::corrupt;
+  auto const scanned = scan_logs(folder, {name}, [](std::string_view) {});
+  if (!scanned) return scanned.error();
+  if (find_damaged_log(*scanned) != nullptr) return errc::corrupt;
+  return list_of_files{*number, scanned->front().sound_bytes};
 }
 
 result<void> write_store_mark(std::string const& folder, store_mark const& mark) {

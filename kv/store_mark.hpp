@@ -36,7 +36,9 @@ struct store_mark {
 // when it cannot be read.
 [[nodiscard]] core::result<std::optional<store_mark>> read_store_mark(std::string const& folder);
 
-// The list that the store has now, by what lies in its folder. errc::corrupt when there is none.
+// The list that the store has now, by what lies in its folder, as far as it is whole. errc::corrupt
+// when there is none, or when whole records lie behind what cannot be read; errc::unavailable when
+// it cannot be read.
 [[nodiscard]] core::result<list_of_files> find_list_of_files(std::string const& folder);
 
 // The number in the name of such a list; nothing when it is another file's.

@@ -4,8 +4,9 @@
     ./dev torture damage [--seed N] [--each N]
 
 Of every file of a store whose server had ended, N times each: one bit, one byte, a cut, two blocks
-of 64 bytes that change places; and the list of files is cut behind each of its records. Then a
-server starts on it. Refused with status 1, an answer of 5xx, or everything as it was: all three
+of 64 bytes that change places; and the list of files is cut behind each of its records, and each
+record is told to be longer than the list. Then a server starts on it.
+Refused with status 1, an answer of 5xx, or everything as it was: all three
 are right. A value, a label, a count or an absence that is not as it was is wrong. The root key and
 the lock are no part of the store. The control: a server that does not know how long its list of
 files was (tacit-planted-floorless) must be wrong behind some cut between records.
@@ -79,6 +80,15 @@ def damage(path, kind, rng):
     return "%s at %s" % (kind, at)
 
 
+def lengthen(path, begin):
+    """The record that begins there is told to have 32 KiB more."""
+    with open(path, "r+b") as file:
+        file.seek(begin + 5)
+        high_byte = file.read(1)[0]
+        file.seek(begin + 5)
+        file.write(bytes([high_byte ^ 0x80]))
+
+
 def record_ends(path):
     """Where a log or a list of files ends behind each of its records: in blocks of 32 KiB, each
     piece of a record behind a checksum (4 bytes), a length (2) and a kind."""
@@ -116,7 +126,8 @@ def is_error(line):
 
 
 def run_once(whole, name, kind, seed, binary=None):
-    """What came of one damage; `kind` is one of KINDS or the size to cut the file to."""
+    """What came of one damage; `kind` is one of KINDS, ("length", where a record begins), or the
+    size to cut the file to."""
     folder = tempfile.mkdtemp(prefix="damage-")
     os.chmod(folder, 0o777)
     try:
@@ -125,6 +136,9 @@ def run_once(whole, name, kind, seed, binary=None):
         path = os.path.join(data, "store", name)
         if kind in KINDS:
             done = damage(path, kind, random.Random(seed))
+        elif isinstance(kind, tuple):
+            lengthen(path, kind[1])
+            done = "%s at %d" % kind
         else:
             os.truncate(path, kind)
             done = "cut at %d" % kind
@@ -162,12 +176,14 @@ def run_all(whole, jobs, workers, binary=None):
     return counts, wrong
 
 
-def cuts_between_records(whole, seed):
-    for name in whole.files:
-        if name.startswith("MANIFEST"):
-            size = os.path.getsize(os.path.join(whole.data, "store", name))
-            ends = record_ends(os.path.join(whole.data, "store", name))
-            yield from ((name, end, seed) for end in ends if end < size)
+def of_records(whole, seed):
+    """Cuts of the list of files between its records, and lengths of its records."""
+    name = next(one for one in whole.files if one.startswith("MANIFEST"))
+    path = os.path.join(whole.data, "store", name)
+    *ends, size = record_ends(path)
+    assert size == os.path.getsize(path)
+    return ([(name, end, seed) for end in ends],
+            [(name, ("length", begin), seed) for begin in [0] + ends])
 
 
 def run(seed, each, workers=2):
@@ -176,8 +192,8 @@ def run(seed, each, workers=2):
     try:
         jobs = [(name, kind, seed + number) for name in whole.files
                 for kind in KINDS for number in range(each)]
-        cuts = list(cuts_between_records(whole, seed))
-        counts, wrong = run_all(whole, jobs + cuts, workers)
+        cuts, lengths = of_records(whole, seed)
+        counts, wrong = run_all(whole, jobs + cuts + lengths, workers)
         _, control = run_all(whole, cuts, workers, FLOORLESS)
         return counts, wrong, len(control)
     finally:

@@ -61,10 +61,10 @@ std::string value_key(std::string_view name) {
   return core::secret_key_of(test::project("bot"), test::secret(name));
 }
 
-void flip_byte(fs::path const& file, std::uintmax_t at) {
+void flip_byte(fs::path const& file, std::uintmax_t at, int bits = 0x20) {
   std::fstream bytes(file, std::ios::in | std::ios::out | std::ios::binary);
   bytes.seekg(static_cast<std::streamoff>(at));
-  char const changed = static_cast<char>(bytes.get() ^ 0x20);
+  char const changed = static_cast<char>(bytes.get() ^ bits);
   bytes.seekp(static_cast<std::streamoff>(at));
   bytes.put(changed);
 }
@@ -344,34 +344,34 @@ BOOST_AUTO_TEST_CASE(half_a_project_is_corrupt_wherever_it_is_asked_for) {
   BOOST_TEST(test::is(store.list("bot"), errc::corrupt));  // its secrets are left
 }
 
-BOOST_AUTO_TEST_CASE(a_damaged_or_cut_list_of_files_never_opens_as_another_store) {
+// RocksDB takes a length that reaches beyond the list for its end, and removes the tables that are
+// named behind it.
+BOOST_AUTO_TEST_CASE(a_list_of_files_of_which_any_byte_is_changed_is_refused) {
   fs::path manifest;
   for (auto const& entry : fs::directory_iterator(folder.store())) {
     if (entry.path().filename().string().starts_with("MANIFEST")) manifest = entry.path();
   }
-  std::string const good = folder.path() + "/good";
-  fs::copy(folder.store(), good, fs::copy_options::recursive);
-  auto const size = fs::file_size(manifest);
   auto const files = tables();
-  unsigned wrong = 0;
-  unsigned refused = 0;
-  for (unsigned part = 0; part < 48; ++part) {
-    fs::remove_all(folder.store());
-    fs::copy(good, folder.store(), fs::copy_options::recursive);
-    auto const at = size * (part / 2) / 24;
-    if (part % 2 == 0) flip_byte(manifest, at);
-    if (part % 2 == 1) fs::resize_file(manifest, at);
-    try {
-      running_store store(*this);
-      auto const list = store.list("bot");
-      wrong += !list || test::names(*list) != "A,B,C,";
-    } catch (open_failure const&) {
-      ++refused;
-      wrong += tables() != files;  // RocksDB removes what its list does not name
+  auto const size = fs::file_size(manifest);
+  for (std::uintmax_t at = 0; at < size; ++at) {
+    for (int const bits : {0x01, 0x80, 0xff}) {
+      flip_byte(manifest, at, bits);
+      BOOST_CHECK_THROW(open_database(), open_failure);
+      BOOST_CHECK(tables() == files);
+      flip_byte(manifest, at, bits);
     }
   }
-  BOOST_TEST(wrong == 0u);
-  BOOST_TEST(refused > 20u);
+  // The mark may be of before the list was begun: then only what lies behind the damage tells.
+  auto const now = *find_list_of_files(folder.store());
+  CHECK(write_store_mark(folder.store(),
+                         {store_format, share.check, true, {now.number - 1, now.bytes}}));
+  constexpr std::uintmax_t high_byte_of_length = 5;
+  flip_byte(manifest, high_byte_of_length, 0x80);
+  BOOST_CHECK_THROW(open_database(), open_failure);
+  BOOST_CHECK(tables() == files);
+  flip_byte(manifest, high_byte_of_length, 0x80);
+  running_store store(*this);
+  BOOST_TEST(test::names(*store.list("bot")) == "A,B,C,");
 }
 
 BOOST_AUTO_TEST_CASE(a_store_that_cannot_be_read_does_not_open) {

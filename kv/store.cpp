@@ -375,13 +375,16 @@ bool store::writable() const noexcept { return is(writer_state::takes) && has_ro
 bool store::has_room() const noexcept {
   struct statvfs about{};
   if (::statvfs(place_.folder.c_str(), &about) != 0) return false;
-  bool const room = about.f_bavail * about.f_frsize >= core::limits::storage_reserve_bytes &&
+  std::uint64_t const free = about.f_bavail * about.f_frsize;
+  bool const room = free >= core::limits::storage_reserve_bytes &&
                     (about.f_files == 0 || about.f_favail >= core::limits::storage_reserve_files);
   if (full_.exchange(!room, std::memory_order_relaxed) == room) {
     parts_.log.write(core::severity::warn,
                      room ? "there is room on the disk again: writes go on"
                           : "the disk is almost full: writes are refused, reads go on",
-                     {});
+                     {{"free_bytes", static_cast<std::int64_t>(free)},
+                      {"reserve_bytes", std::int64_t{core::limits::storage_reserve_bytes}},
+                      {"free_files", static_cast<std::int64_t>(about.f_favail)}});
   }
   return room;
 }

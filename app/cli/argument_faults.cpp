@@ -1,5 +1,6 @@
 #include "app/cli/argument_faults.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 
@@ -19,6 +20,23 @@ std::string limit_fault(std::string const& text) {
 
 std::string format_fault(std::string const& text) {
   return find_env_format(text) ? "" : "takes one of " + env_format_names();
+}
+
+std::string unknown_command(std::string const& name) {
+  bool const is_word = name.size() <= 16 && std::all_of(name.begin(), name.end(), [](char c) {
+                         return (c >= 'a' && c <= 'z') || c == '-';
+                       });
+  return is_word ? "unknown command " + name : "unknown command";
+}
+
+std::string instead_of(std::string const& group, std::string const& name) {
+  bool const reads = name == "get" || name == "show" || name == "read";
+  return group == "secret" && reads ? ": values come out with tacit run and tacit env" : "";
+}
+
+std::string value_as_argument() {
+  return "a value is never an argument, where ps and the shell's history show it: pipe it in, or "
+         "use --from-file or --from-env";
 }
 
 }  // namespace tacit::app

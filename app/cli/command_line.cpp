@@ -1,5 +1,7 @@
 #include "app/cli/command_line.hpp"
 
+#include <sys/prctl.h>
+
 #include <boost/system/system_error.hpp>
 #include <exception>
 #include <new>
@@ -14,13 +16,26 @@
 
 namespace tacit::app {
 
+namespace {
+
+// What ps and top show: after an exec through /proc/self/exe it would be "exe".
+void name_process(char const* name) { ::prctl(PR_SET_NAME, name); }
+
+}  // namespace
+
 int run_tacit(int argc, char** argv, confined_hook hook) {
   if (!keep_standard_streams_apart()) return exit_failed;
   try {
     core::init_crypto();
     std::string_view const role = argc > 1 ? argv[1] : "";
-    if (role == "api-process") return run_api_process(hook);
-    if (role == "recover-reader") return run_recover_reader(hook);
+    if (role == "api-process") {
+      name_process("tacit-api");
+      return run_api_process(hook);
+    }
+    if (role == "recover-reader") {
+      name_process("tacit-recover");
+      return run_recover_reader(hook);
+    }
     return parse_command_line(std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc))();
   } catch (cli_error const& fault) {
     say(fault.what());

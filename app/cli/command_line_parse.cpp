@@ -366,13 +366,12 @@ class command_line {
       return word.starts_with("-") && word != "--";
     });
     bool const is_group = !at.get_subcommands(nullptr).empty();
+    // Before the flags: they may well be right, of a command that there is not.
+    bool const is_unknown = is_group && !rest.empty() && flag != rest.begin();
+    if (is_unknown) return unknown_command(rest.front()) + instead_of(at.get_name(), rest.front());
     if (flag != rest.end()) return "unknown flag " + shown(flag->substr(0, flag->find('=')));
-    if (is_group && !rest.empty()) return unknown_command(rest.front());
     if (is_group) return "a command is missing";
-    if (&at == set_ && !rest.empty()) {
-      return "a value is never an argument, where ps and the shell's history show it: pipe it in, "
-             "or use --from-file or --from-env";
-    }
+    if (&at == set_ && !rest.empty()) return value_as_argument();
     if (&at == run_ && !rest.empty()) return command_missing();
     if (!rest.empty()) return "too many arguments";
     return reason_of(at, fault);
@@ -393,18 +392,8 @@ class command_line {
     return "a flag has a value that it does not take";
   }
 
-  static std::string unknown_command(std::string const& name) {
-    return is_word(name) ? "unknown command " + name : "unknown command";
-  }
-
   static std::string command_missing() {
     return "the command to run goes behind --, as in: tacit run --project ID -- CMD ARG";
-  }
-
-  static bool is_word(std::string const& text) {
-    return text.size() <= 16 && std::all_of(text.begin(), text.end(), [](char c) {
-             return (c >= 'a' && c <= 'z') || c == '-';
-           });
   }
 
   CLI::App root_{

@@ -6,6 +6,7 @@
 
 #include "app/cli/api.hpp"
 #include "app/cli/output.hpp"
+#include "core/limits.hpp"
 
 namespace tacit::app {
 
@@ -190,7 +191,9 @@ std::string explain_refusal(api_refusal const& refusal, api_question const& ques
   if (refusal.code == "CONFLICT") return conflict(question, refusal);
   if (refusal.status == 429) return "too many requests; " + try_again(refusal);
   if (refusal.status == 507) {
-    return "the server's disk is full; free some space there" + unknown_outcome(question);
+    return "the server's disk is full (it keeps " +
+           std::to_string(core::limits::storage_reserve_bytes / 1024 / 1024) +
+           " MB free); make room there" + unknown_outcome(question);
   }
   if (refusal.status == 503) {
     return "the server cannot do that now; " + try_again(refusal) + unknown_outcome(question);

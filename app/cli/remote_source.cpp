@@ -88,8 +88,10 @@ asker::sealed_reply asker::send(std::string_view message) {
                        "if it stays so, compare the server's key in the "
                        "identity file with: tacit runtime list");
   }
+  bool const may_want_tls = got->status == 400 && server.at.shown.starts_with("http:");
   return unavailable("answered with status " + std::to_string(got->status) +
-                     ", which says nothing about the project: is that a tacit server?");
+                     ", which says nothing about the project: is that a tacit server" +
+                     (may_want_tls ? ", and does it want https://?" : "?"));
 }
 
 outcome asker::ask(std::optional<std::uint64_t> known, std::chrono::seconds at_most) {

@@ -31,6 +31,7 @@ namespace {
   }
   if (line.empty()) line = "unexpected answer (status " + std::to_string(status) + ")";
   if (code == "ENROLMENTS_IN_DOUBT") line += " with: tacit runtime reset";
+  if (code == "CONFLICT") line += "; see what there is with: tacit runtime list";
   if (code == "SERVICE_UNAVAILABLE") line += "; try again in a moment";
   throw cli_error(exit_failed, line);
 }

@@ -1,6 +1,8 @@
 #include <sys/prctl.h>
 
+#include "app/cli/argument_faults.hpp"
 #include "app/cli/commands.hpp"
+#include "app/cli/error.hpp"
 #include "app/cli/output.hpp"
 #include "core/check.hpp"
 
@@ -29,6 +31,9 @@ core::secret_buffer body_of(std::string const& name, std::string_view value) {
 }  // namespace
 
 int set_secret(secret_arguments const& arguments) {
+  if (arguments.name.find('=') != std::string::npos) {  // KEY=VALUE, as elsewhere
+    throw cli_error(exit_wrong_usage, value_as_argument());
+  }
   require_secret_name(arguments.name);
   require_project_id(arguments.project);
   prctl(PR_SET_DUMPABLE, 0);  // a value is never in a core file

@@ -455,6 +455,12 @@ WRONG = [
      "tacit secret set --help"),
     (["secret", "rm", "A"], "--project is required", "tacit secret rm --help"),
     (["secret", "list"], "--project is required", "tacit secret list --help"),
+    (["secret", "get", "A", "--project", "p"], "unknown command get: values come out with tacit "
+     "run and tacit env", "tacit secret --help"),
+    (["secret", "remove", "A", "--project", "p"], "unknown command remove; see",
+     "tacit secret --help"),
+    (["secret", "set", "A=hunter2", "--project", "p"], "a value is never an argument",
+     "--from-file"),
     (["run"], "--project is required", "tacit run --help"),
     (["run", "--project", "p"], "goes behind --", "tacit run --project ID -- CMD"),
     (["run", "--project", "p", "--"], "goes behind --", "tacit run --project ID -- CMD"),

@@ -171,6 +171,8 @@ def test_started_as_root_the_api_is_nobody_in_every_thread():
             assert status["Uid"].split() == [str(NOBODY)] * 4
             assert status["Gid"].split() == [str(NOBODY)] * 4
             assert status["Groups"].split() == []
+            assert status["Name"] != "exe"
+        assert status_of(api)["Name"] == "tacit-api"
         check_is_confined(api, every_set=True)
 
 

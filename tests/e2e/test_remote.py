@@ -154,6 +154,7 @@ def test_an_enrolment_is_of_one_key_and_one_project(server, runtime):
     for more in (["--project", "p", "--name", "web-9"], ["--project", "q", "--name", "web-1"]):
         done = server.cli("runtime", "enrol", "--public-key", runtime.public_key, *more)
         assert done.returncode == 1 and b"taken, or the key is enrolled" in done.stderr
+        assert b"see what there is with: tacit runtime list" in done.stderr
     assert [one["id"] for one in listed(server)["runtimes"]] == ["web-1"]
     assert listed(server)["runtimes"][0]["publicKey"] == runtime.public_key
 

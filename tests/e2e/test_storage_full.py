@@ -1,4 +1,5 @@
 """The short form of ./dev torture full: a tmpfs that fills up and is emptied."""
+import json
 import os
 import random
 import sys
@@ -22,6 +23,19 @@ def test_a_full_disk_refuses_writes_and_nothing_else_and_they_go_on_by_themselve
     assert campaign.wrong == [], "TACIT_SEED=%d" % SEED
     assert campaign.full >= 5 and campaign.roomy >= 3 and met == 0
     assert campaign.ledger.acknowledged >= 10 and campaign.ledger.unknown >= 20
+
+
+def test_a_full_disk_is_told_with_the_room_that_is_wanted():
+    with full.small_disk() as folder:
+        with Server(data=os.path.join(folder, "disk", "data")) as server:
+            server.make_project("p")
+            full.fill(os.path.join(folder, "disk"), leave=1 << 20)
+            done = server.cli("secret", "set", "A", "--project", "p", stdin=b"a value")
+            assert done.returncode == 1 and b"(it keeps 64 MB free)" in done.stderr, done.stderr
+            told = [line for line in map(json.loads, server.log().splitlines())
+                    if line["event"].startswith("the disk is almost full")]
+            assert len(told) == 1 and told[0]["free_bytes"] < told[0]["reserve_bytes"] == 64 << 20
+            assert told[0]["free_files"] > 0
 
 
 def test_no_change_of_who_is_enrolled_waits_for_room_on_the_disk(tmp_path):

@@ -11,6 +11,7 @@ import pytest
 
 from harness import Server
 from pki import Authority, Pair, openssl
+from remote import Runtime
 from test_tls import tls_server
 
 
@@ -142,9 +143,11 @@ def test_an_answer_that_is_cut_off_is_not_taken(server, pki):
     refused(done, "broke")
 
 
-def test_http_and_https_taken_for_one_another(server, pki):
+def test_http_and_https_taken_for_one_another(server, pki, tmp_path):
     port = server.port
     refused(cli(server, "project", "list", url="http://127.0.0.1:%d" % port), "https://")
+    said = Runtime(tmp_path).enrol(server).env("http://127.0.0.1:%d" % port)[2]
+    assert said.startswith("tacit: unavailable: ") and "want https://" in said, said
     with Server() as plain:
         refused(cli(server, "project", "list", url=plain.url.replace("http", "https"),
                     TACIT_CA_FILE=pki.certificate), "does not speak TLS", "http://")

@@ -67,12 +67,14 @@ class remote_delivery::place {
 };
 
 remote_delivery::remote_delivery(asio::io_context& context, keeper_channel& channel,
-                                 delivery_parts const& parts, enrolments& enrolled)
+                                 delivery_parts const& parts, enrolments& enrolled,
+                                 std::size_t waits_max)
     : context_(context),
       channel_(channel),
       parts_(parts),
       enrolled_(enrolled),
-      sessions_(parts.keys.towards_runtimes, enrolled.book()) {}
+      sessions_(parts.keys.towards_runtimes, enrolled.book()),
+      waits_max_(waits_max) {}
 
 void remote_delivery::start() {
   channel_.when_asked([this](core::request_message request) { take(std::move(request)); });
@@ -119,9 +121,7 @@ asio::awaitable<result<shared_set>> remote_delivery::get_or_wait(
   while (set && asked.request.known_revision == (*set)->revision &&
          std::chrono::steady_clock::now() < until) {
     std::shared_ptr<counts> const held = counts_;
-    if (stopping_ || held->waiting >= core::limits::remote_waits_max) {
-      co_return core::errc::unavailable;
-    }
+    if (stopping_ || held->waiting >= waits_max_) co_return core::errc::unavailable;
     std::uint64_t const revision = (*set)->revision;
     set = shared_set();  // not kept meanwhile
     asio::steady_timer timer(context_, until);

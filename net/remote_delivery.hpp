@@ -6,10 +6,12 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
+#include <cstddef>
 #include <map>
 #include <memory>
 #include <string>
 
+#include "core/limits.hpp"
 #include "core/runtime_sessions.hpp"
 #include "net/delivery_feed.hpp"
 #include "net/enrolments.hpp"
@@ -18,9 +20,10 @@ namespace tacit::net {
 
 class remote_delivery {
  public:
-  // All of them outlive this.
+  // All of them outlive this. So many requests may wait for a change.
   remote_delivery(boost::asio::io_context& context, keeper_channel& channel,
-                  delivery_parts const& parts, enrolments& enrolled);
+                  delivery_parts const& parts, enrolments& enrolled,
+                  std::size_t waits_max = core::limits::remote_waits_max);
 
   // From now on requests are taken.
   void start();
@@ -58,6 +61,7 @@ class remote_delivery {
   delivery_parts parts_;
   enrolments& enrolled_;
   core::runtime_sessions sessions_;
+  std::size_t waits_max_;
   std::shared_ptr<counts> counts_ = std::make_shared<counts>();
   bool stopping_ = false;
 };

@@ -290,6 +290,11 @@ int run_serve(settings const& configured) {
   std::signal(SIGPIPE, SIG_IGN);
   raise_descriptor_limit();
   auto const log = make_log(configured.level, "keeper");
+  if (!configured.unread_file.empty()) {
+    log->write(core::severity::warn,
+               "this user cannot read the settings file: the server goes without it",
+               {{"file", std::string_view(configured.unread_file)}});
+  }
 
   std::optional<account> user;
   if (::geteuid() == 0) user = find_account(configured.api_user);

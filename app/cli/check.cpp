@@ -4,7 +4,10 @@
 namespace tacit::app {
 
 int check_settings(setting_flags const& flags) {
-  static_cast<void>(load_settings(flags));  // throws what is wrong
+  settings const loaded = load_settings(flags);  // throws what is wrong
+  if (!loaded.unread_file.empty()) {
+    say("this user cannot read " + loaded.unread_file + ": serve would go without it");
+  }
   write_out("ok\n");
   return 0;
 }

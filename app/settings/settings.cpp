@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <string_view>
@@ -87,8 +88,11 @@ void apply_config(setting_flags const& flags, surroundings const& around, settin
   if (auto const named = variable(around, "TACIT_CONFIG")) {
     return apply_settings_file(*named, around, into);
   }
-  if (!around.system_config.empty() && access(around.system_config.c_str(), R_OK) == 0) {
+  if (around.system_config.empty()) return;
+  if (access(around.system_config.c_str(), R_OK) == 0) {
     apply_settings_file(around.system_config, around, into);
+  } else if (errno != ENOENT && errno != ENOTDIR) {
+    into.unread_file = around.system_config;
   }
 }
 

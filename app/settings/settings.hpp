@@ -49,6 +49,7 @@ struct settings {
   std::string api_user;  // "" when not started as root
   sandbox_mode sandbox = sandbox_mode::on;
   log_level level = log_level::info;
+  std::string unread_file;    // the system's settings file, when this user cannot read it; else ""
   std::string notify_socket;  // $NOTIFY_SOCKET, the service manager's; "" without one
 
   std::uint32_t reads_per_minute = core::limits::reads_per_minute_default;
@@ -93,7 +94,8 @@ struct surroundings {
 
 [[nodiscard]] surroundings read_surroundings();
 
-// The file is --config, else $TACIT_CONFIG, else the system's when it exists and can be read.
+// The file is --config, else $TACIT_CONFIG, else the system's when it exists and can be read; one
+// that is there and cannot is named in unread_file: an ordinary user may run a server of their own.
 // Throws startup_error with the setting's name and, for a file, the line: unknown setting, wrong
 // type, out of range, a file that cannot be read. Paths come back absolute.
 [[nodiscard]] settings load_settings(setting_flags const& flags);

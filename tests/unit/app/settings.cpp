@@ -101,6 +101,14 @@ BOOST_AUTO_TEST_CASE(the_file_is_the_flags_else_the_environments_else_the_system
   BOOST_TEST(load_settings({}, around).threads == 7u);
   around.system_config = "/nonexistent/tacit.toml";
   BOOST_TEST(load_settings({}, around).threads == 2u);
+  BOOST_TEST(load_settings({}, around).unread_file == "");
+  // What root cannot read either.
+  std::string const loop = file.path + ".loop";
+  BOOST_REQUIRE(::symlink(loop.c_str(), loop.c_str()) == 0);
+  around.system_config = loop;
+  BOOST_TEST(load_settings({}, around).threads == 2u);
+  BOOST_TEST(load_settings({}, around).unread_file == loop);
+  ::unlink(loop.c_str());
   around.variables["TACIT_CONFIG"] = file.path;
   BOOST_TEST(load_settings({}, around).threads == 7u);
   setting_flags flags;

@@ -14,6 +14,7 @@
 
 #include "app/descriptor.hpp"
 #include "app/settings/settings.hpp"
+#include "app/system_fault.hpp"
 
 namespace tacit::app {
 
@@ -56,6 +57,7 @@ std::string segment_name(core::instance_tag const& instance) {
 [[noreturn]] void fail(std::string const& name, std::string const& what, int error) {
   std::string const why = "cannot be " + what + " (" + std::strerror(error) + ")";
   if (error == ENOSPC) refuse(name, why, "make room in /dev/shm, some 100 KB");
+  if (error == EFBIG) refuse(name, why, file_size_advice);
   struct stat about{};
   if (::lstat(("/dev/shm" + name).c_str(), &about) == 0) refuse(name, why);
   refuse(name, why, "user " + std::to_string(::geteuid()) + " must be able to write to /dev/shm");

@@ -10,6 +10,7 @@
 #include "app/data_folder.hpp"
 #include "app/descriptor.hpp"
 #include "app/settings/settings.hpp"
+#include "app/system_fault.hpp"
 #include "kv/database.hpp"
 
 namespace tacit::app {
@@ -29,6 +30,8 @@ std::string advice_on(int error) {
     case ENOSPC:
     case EDQUOT:
       return ": the disk is full; make room, or use a folder on another one with --data";
+    case EFBIG:
+      return std::string(": ") + file_size_advice;
     default:
       return "";
   }

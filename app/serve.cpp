@@ -287,7 +287,9 @@ int run_keeper(settings const& configured, child_process& api, keeper_sockets& s
 int run_serve(settings const& configured) {
   make_undumpable();
   ::umask(0077);
+  // Of both processes: what cannot be written is an error that is told.
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
   raise_descriptor_limit();
   auto const log = make_log(configured.level, "keeper");
   if (!configured.unread_file.empty()) {

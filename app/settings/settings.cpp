@@ -74,7 +74,10 @@ void refuse_unknown_variables(surroundings const& around) {
     if (at->first == "TACIT_DELIVERY_ALLOW") {
       throw startup_error("TACIT_DELIVERY_ALLOW: delivery.allow can be given in a file only");
     }
-    if (!known) throw startup_error("unknown setting in the environment: " + at->first);
+    if (!known) {
+      throw startup_error("unknown setting in the environment: " + at->first +
+                          ": correct its name, or unset it");
+    }
   }
 }
 

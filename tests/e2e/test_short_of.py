@@ -138,6 +138,20 @@ def test_too_little_memory_is_told():
         assert re.match(r"tacit: .*(memory|threads)", line), line
 
 
+def test_files_that_may_not_grow_are_told():
+    """Of itself the kernel ends who writes too much, with a signal and without a word."""
+    with Server() as server:
+        assert server.stop() == 0
+        lines = []
+        for kilobytes in (0, 1, 16, 64, 4096):
+            server.forget_limiter()
+            lines.append(line_of_a_start_under(resource.RLIMIT_FSIZE, kilobytes << 10, server))
+    told = [line for line in lines if line is not None]
+    assert told and lines[-1] is None
+    for line in told:
+        assert re.match(r"tacit: .*File too large.*LimitFSIZE=", line), line
+
+
 # --- An identity file ----------------------------------------------------------------------------
 
 

@@ -168,7 +168,7 @@ BOOST_AUTO_TEST_CASE(an_unknown_setting_is_refused_with_its_name_and_line) {
   BOOST_TEST(file_refusal("limits.x.y = 1") == "F, line 1: unknown setting limits.x");
   BOOST_TEST(file_refusal("delivery.allows = 1") == "F, line 1: unknown setting delivery.allows");
   BOOST_TEST(variable_refusal({{"TACIT_THREAD", "1"}}) ==
-             "unknown setting in the environment: TACIT_THREAD");
+             "unknown setting in the environment: TACIT_THREAD: correct its name, or unset it");
   BOOST_TEST(mentions(variable_refusal({{"TACIT_DELIVERY_ALLOW", "x"}}), "file only"));
 }
 

@@ -10,6 +10,8 @@ default, is a finding: give more where other work can hold up the fuzzer. --merg
 found to reach new code to tests/fuzz/corpus, in as few files as do.
 """
 import argparse
+import contextlib
+import ctypes
 import os
 import re
 import resource
@@ -44,8 +46,18 @@ def dictionary(surface):
     return path if os.path.exists(path) else None
 
 
+def adopt_orphans():
+    """afl-fuzz ends without waiting for the process that runs the inputs: it becomes ours."""
+    pr_set_child_subreaper = 36
+    if ctypes.CDLL(None, use_errno=True).prctl(pr_set_child_subreaper, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl")
+
+
 def cpu_seconds():
-    """Of all processes that we waited for."""
+    """Of all processes that have ended below this one."""
+    with contextlib.suppress(ChildProcessError):  # none is left
+        while True:
+            os.waitpid(-1, 0)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
@@ -185,6 +197,7 @@ def main():
     if not asked.no_canaries and hunt_canaries(names, asked.seed, out):
         sys.exit("torture: a planted fault was not found: the figures would prove nothing")
     findings = []
+    adopt_orphans()
     for surface in names:
         for fuzzer in asked.fuzzer or BUILD:
             before = cpu_seconds()

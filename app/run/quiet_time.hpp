@@ -16,8 +16,9 @@ class quiet_time {
   explicit quiet_time(std::chrono::milliseconds debounce) : debounce_(debounce) {}
 
   void note_change(clock::time_point now) {
-    if (!first_) first_ = now;
-    due_ = std::min(now + debounce_, *first_ + longest_burst * debounce_);
+    clock::time_point const first = first_.value_or(now);
+    first_ = first;
+    due_ = std::min(now + debounce_, first + longest_burst * debounce_);
   }
   void forget() {
     first_.reset();

@@ -2,11 +2,14 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <thread>
 
 #include "app/settings/settings.hpp"
 #include "app/system_fault.hpp"
@@ -18,6 +21,8 @@ namespace tacit::app {
 namespace {
 
 constexpr unsigned no_end = ~0u;
+constexpr std::chrono::milliseconds wait_step{5};
+constexpr int wait_steps_max = 1000;
 
 [[noreturn]] void fail(std::string const& what) {
   throw startup_error("cannot " + what + ": " + explain_system_fault(errno));
@@ -132,6 +137,19 @@ child_process spawn_child(char const* role, descriptor const& lock, std::vector<
   copies.clear();  // a copy of `told` is among them
   wait_for_exec(report);
   return {pid, std::move(own_end)};
+}
+
+std::optional<int> wait_for_end(pid_t pid) {
+  for (int step = 0; step < wait_steps_max; ++step) {
+    int status = 0;
+    pid_t const ended = ::waitpid(pid, &status, WNOHANG);
+    if (ended == pid) {
+      return WIFEXITED(status) ? WEXITSTATUS(status) : ended_by_signal + WTERMSIG(status);
+    }
+    if (ended < 0 && errno != EINTR) return std::nullopt;
+    std::this_thread::sleep_for(wait_step);
+  }
+  return std::nullopt;
 }
 
 }  // namespace tacit::app

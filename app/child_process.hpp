@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <optional>
 #include <vector>
 
 #include "app/descriptor.hpp"
@@ -26,5 +27,10 @@ struct child_process {
 // Throws startup_error, also when it could not be executed.
 [[nodiscard]] child_process spawn_child(char const* role, descriptor const& lock,
                                         std::vector<int> const& given);
+
+// The exit status of the child (128 + signal when one ended it), waiting at most a few seconds for
+// it; nothing when it is still there then.
+[[nodiscard]] std::optional<int> wait_for_end(pid_t pid);
+inline constexpr int ended_by_signal = 128;
 
 }  // namespace tacit::app

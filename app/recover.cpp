@@ -62,46 +62,48 @@ class reader {
   ~reader() {
     if (child_.pid <= 0) return;
     ::kill(child_.pid, SIGKILL);
-    static_cast<void>(wait());
+    while (::waitpid(child_.pid, nullptr, 0) < 0 && errno == EINTR) {
+    }
   }
 
   // Has it read, answers it and passes on what it writes, until it has ended. Throws startup_error
-  // when it breaks the rules or dies.
+  // when it breaks the rules or dies. It may be silent for as long as it reads.
   reader_status follow(core::recovery_start const& start, core::keeper_share const& keys) {
     core::secret_buffer const first = core::encode_recovery(start);
     std::string_view const bytes = first.reveal();
     // What became of it shows at its end.
     static_cast<void>(::send(child_.channel.number(), bytes.data(), bytes.size(), MSG_NOSIGNAL));
     recover_opener opener(keys);
-    while (child_.channel.is_open() || !out_.has_ended() || !err_.has_ended()) {
+    std::optional<int> ended;
+    while (!ended || !out_.has_ended() || !err_.has_ended()) {
       std::array<pollfd, 3> waiting{pollfd{child_.channel.number(), POLLIN, 0}, out_.wanted(),
                                     err_.wanted()};
       if (::poll(waiting.data(), waiting.size(), -1) < 0) continue;
       if (waiting[1].revents != 0) out_.pass_on();
       if (waiting[2].revents != 0) err_.pass_on();
-      if (waiting[0].revents != 0 && !opener.answer(child_.channel)) child_.channel.reset();
+      if (waiting[0].revents != 0 && !opener.answer(child_.channel)) ended = take_end();
     }
-    return status_of(wait());
+    return status_of(*ended);
   }
 
  private:
-  int wait() noexcept {
-    int status = 0;
-    while (::waitpid(child_.pid, &status, 0) < 0 && errno == EINTR) {
-    }
+  // What closes the channel is its exit; when it is not, it has been captured.
+  int take_end() {
+    child_.channel.reset();
+    auto const ended = wait_for_end(child_.pid);
+    if (!ended) distrust_reader();
     child_.pid = -1;
-    return status;
+    return *ended;
   }
   static reader_status status_of(int ended) {
-    if (WIFEXITED(ended)) {
-      for (auto const known : {store_is_whole, reading_failed, store_is_damaged}) {
-        if (WEXITSTATUS(ended) == known) return known;
-      }
+    for (auto const known : {store_is_whole, reading_failed, store_is_damaged}) {
+      if (ended == known) return known;
     }
-    throw startup_error(
-        "the process that read the store died" +
-        (WIFSIGNALED(ended) ? " (signal " + std::to_string(WTERMSIG(ended)) + ")" : std::string()) +
-        ": the store stays as it was; restore it from a copy");
+    std::string const how = ended > ended_by_signal
+                                ? " (signal " + std::to_string(ended - ended_by_signal) + ")"
+                                : std::string();
+    throw startup_error("the process that read the store died" + how +
+                        ": the store stays as it was; restore it from a copy");
   }
 
   child_process child_;

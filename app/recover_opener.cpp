@@ -14,13 +14,13 @@ namespace {
 
 constexpr std::size_t line_bytes_max = 64 * 1024;  // a longer one becomes several
 
-[[noreturn]] void distrust() {
+}  // namespace
+
+void distrust_reader() {
   throw startup_error(
       "the process that reads the store broke the rules: what lies in it may be an attack, and "
       "the store stays as it was; restore it from a copy of before");
 }
-
-}  // namespace
 
 bool recover_opener::answer(descriptor const& channel) {
   ssize_t got = -1;
@@ -30,7 +30,7 @@ bool recover_opener::answer(descriptor const& channel) {
   if (got <= 0) return false;
   auto const asked = core::decode_recovery_question(
       std::string_view(datagram_).substr(0, static_cast<std::size_t>(got)));
-  if (!asked) distrust();
+  if (!asked) distrust_reader();
   bool const opens =
       opener_.open(asked->sealed, {asked->project, asked->name, asked->record_id}, value_)
           .has_value();
@@ -39,7 +39,7 @@ bool recover_opener::answer(descriptor const& channel) {
   // Who asks one at a time always leaves room for the answer. One that has ended is seen next.
   auto const put =
       ::send(channel.number(), verdict.data(), verdict.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-  if (put < 0 && errno == EAGAIN) distrust();
+  if (put < 0 && errno == EAGAIN) distrust_reader();
   return true;
 }
 

@@ -12,6 +12,9 @@
 
 namespace tacit::app {
 
+// Throws startup_error: the other half has been captured.
+[[noreturn]] void distrust_reader();
+
 class recover_opener {
  public:
   explicit recover_opener(core::keeper_share const& keys) : opener_(keys) {}

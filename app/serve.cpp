@@ -45,7 +45,6 @@ namespace {
 
 constexpr int status_api_died = 4;
 constexpr int status_storage_unknown = 5;
-constexpr int ended_by_signal = 128;  // and above: as wait_for_api() says it
 // Well beyond what the api process takes: it gives its clients 5 s.
 constexpr std::chrono::seconds drain_seconds_max{20};
 
@@ -171,7 +170,7 @@ start_outcome wait_until_ready(child_process const& api, int signals) {
 
 int status_without_start(start_outcome why, child_process& api) {
   api.channel.reset();  // so that it ends, if it has not
-  auto const status = wait_for_api(api.pid);
+  auto const status = wait_for_end(api.pid);
   if (why == start_outcome::asked_to_end) return 0;
   if (!status || *status > ended_by_signal) {
     throw startup_error("the api process died while it started (" +
@@ -279,7 +278,7 @@ int run_keeper(settings const& configured, child_process& api, keeper_sockets& s
   while (!api_gone && context.run_one() > 0) locked.say_if_failed();
   // Deliveries that wait for the api hear now that it is not there; give them a moment to say so.
   context.run_for(std::chrono::milliseconds(draining ? 500 : 50));
-  return status_after(wait_for_api(api.pid), draining, log);
+  return status_after(wait_for_end(api.pid), draining, log);
 }
 
 }  // namespace

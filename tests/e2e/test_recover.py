@@ -339,12 +339,13 @@ def test_no_reader_outlives_the_command(flags):
 
 @pytest.mark.skipif(not os.path.exists(PROBE), reason="tacit-probe was not built")
 @pytest.mark.parametrize("flags", [(), ("--drop",)])
-def test_a_captured_reader_ends_it_in_one_line(flags):
+@pytest.mark.parametrize("lie", ["junk", "hangs_up"])
+def test_a_captured_reader_ends_it_in_one_line(lie, flags):
     server = filled()
     try:
         assert server.stop() == 0
         server.binary = PROBE
-        done = server.cli("recover", *flags, PROBE_CHANNEL="junk")
+        done = server.cli("recover", *flags, PROBE_CHANNEL=lie)
         assert done.returncode == 1
         assert text_of(done).splitlines() == [text_of(done).rstrip()]
         assert "broke the rules" in text_of(done)

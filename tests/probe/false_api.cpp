@@ -171,7 +171,8 @@ constexpr std::array lies{
     lie{"flood_of_many", flood_of_many},
     lie{"flood_of_late", flood_of_late},
     lie{"with_descriptors", with_descriptors},
-    // These two are played below.
+    // These are played below.
+    lie{"hangs_up", silent},
     lie{"deaf", silent},
     lie{"stays", absent},
     lie{"never_ready", silent},
@@ -185,6 +186,15 @@ constexpr std::array lies{
   _exit(3);
 }
 
+// Ends when nobody reads what it could write.
+[[noreturn]] void stay_without_the_channel() {
+  close(channel);
+  pollfd end{STDOUT_FILENO, 0, 0};
+  while (poll(&end, 1, -1) < 0 || (end.revents & POLLERR) == 0) {
+  }
+  _exit(0);
+}
+
 }  // namespace
 
 void play_false_api() {
@@ -195,6 +205,7 @@ void play_false_api() {
   }
   if (played == nullptr) _exit(1);
   if (wanted == "never_ready") wait_for_the_end();
+  if (wanted == "hangs_up") stay_without_the_channel();
   say(core::encode_message(core::ready_message{}));
   if (wanted == "deaf") wait_for_the_end();
   std::array<char, core::limits::channel_message_bytes_max> datagram;

@@ -353,7 +353,7 @@ int run_api_process(confined_hook hook) {
   if (!received) return status_keeper_died;
   auto const start = core::make_locked(*std::move(received));
   core::api_settings const& configured = start->settings;
-  if (configured.change_user) become({configured.user, configured.group, ""});
+  if (configured.change_user) become({configured.user, configured.group});
   auto const log = make_log(static_cast<log_level>(configured.log_level), "api");
 
   check_store_folder(configured);

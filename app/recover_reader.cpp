@@ -106,7 +106,7 @@ int run_recover_reader(confined_hook hook) {
   auto received = receive_start();
   if (!received) return reading_failed;
   auto const start = core::make_locked(*std::move(received));
-  if (start->change_user) become({start->user, start->group, ""});
+  if (start->change_user) become({start->user, start->group});
   if (start->confine) confine(process_role::api, start->into, {start->store});
   if (hook != nullptr) hook();
   return read_store(*start);

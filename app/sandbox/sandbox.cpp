@@ -82,23 +82,22 @@ void empty_capability_sets() {
   }
 }
 
-void verify_account(account const& wanted) {
+void verify_account(account const& wanted, std::string const& user) {
   uid_t uids[3];
   gid_t gids[3];
   bool const changed = getresuid(&uids[0], &uids[1], &uids[2]) == 0 &&
                        getresgid(&gids[0], &gids[1], &gids[2]) == 0 && getgroups(0, nullptr) == 0;
-  if (!changed) throw startup_error("cannot change to the user " + wanted.name);
+  if (!changed) throw startup_error("cannot change to the " + user);
   for (uid_t const uid : uids) {
-    if (uid != wanted.uid) throw startup_error("the user did not change to " + wanted.name);
+    if (uid != wanted.uid) throw startup_error("did not change to the " + user);
   }
   for (gid_t const gid : gids) {
-    if (gid != wanted.gid)
-      throw startup_error("the group did not change to that of " + wanted.name);
+    if (gid != wanted.gid) throw startup_error("did not change to the group of the " + user);
   }
   if (wanted.uid == 0) return;
   bool const way_back = setresuid(0, 0, 0) == 0 || seteuid(0) == 0 || setgroups(0, nullptr) == 0 ||
                         (wanted.gid != 0 && (setresgid(0, 0, 0) == 0 || setegid(0) == 0));
-  if (way_back) throw startup_error("the user " + wanted.name + " can change back to root");
+  if (way_back) throw startup_error("the " + user + " can change back to root");
 }
 
 #if defined(__has_feature)
@@ -154,17 +153,21 @@ account find_account(std::string const& name) {
     if (error != 0) refuse("cannot look up the user " + name, error);
     throw startup_error("there is no user " + name + " on this system");
   }
-  return {found->pw_uid, found->pw_gid, name};
+  return {found->pw_uid, found->pw_gid};
 }
 
 void become(account const& wanted) {
+  std::string const user = "user " + std::to_string(wanted.uid);
   if (wanted.uid != 0) empty_bounding_set();
   if (setgroups(0, nullptr) != 0 || setresgid(wanted.gid, wanted.gid, wanted.gid) != 0 ||
       setresuid(wanted.uid, wanted.uid, wanted.uid) != 0) {
-    refuse("cannot change to the user " + wanted.name, errno);
+    throw startup_error("cannot change to the " + user + ": " +
+                        std::generic_category().message(errno) +
+                        " (as root tacit needs CAP_SETUID and CAP_SETGID, and a user namespace "
+                        "that knows this user; or start it as another user than root)");
   }
   if (wanted.uid != 0) empty_capability_sets();
-  verify_account(wanted);
+  verify_account(wanted, user);
   make_undumpable();
 }
 

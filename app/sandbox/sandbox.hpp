@@ -34,7 +34,6 @@ void make_undumpable();
 struct account {
   uid_t uid;
   gid_t gid;
-  std::string name;
 };
 
 // The account with that name. Throws startup_error when there is none. May read files and load NSS

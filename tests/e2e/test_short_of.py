@@ -82,6 +82,20 @@ def test_what_an_exec_needs_is_missing(missing, advice):
         server.__exit__()
 
 
+@pytest.mark.skipif(not ROOT, reason="needs root: changes its user")
+@pytest.mark.parametrize("missing", ["setuid", "setgid"])
+def test_a_change_of_user_that_is_refused(missing):
+    """As of root in a container without the capability."""
+    with Server() as server:
+        assert server.stop() == 0
+        for command in (server.command(), [TACIT, "recover", "--data", server.data]):
+            without = ["setpriv", "--bounding-set=-" + missing, *command]
+            server.command = lambda without=without: without
+            line = refused(server, "CAP_SETUID and CAP_SETGID")
+            assert re.match(r"tacit: cannot change to the user [1-9]\d*: Operation not permitted",
+                            line), line
+
+
 # --- Limits of the process -----------------------------------------------------------------------
 
 

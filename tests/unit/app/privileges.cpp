@@ -83,7 +83,7 @@ BOOST_AUTO_TEST_CASE(only_root_can_become_another_user) {
                account const nobody = find_account("nobody");
                if (geteuid() == 0) become(nobody);
                try {
-                 become(account{0, 0, "root"});
+                 become(account{0, 0});
                } catch (startup_error const&) {
                  return 0;
                }

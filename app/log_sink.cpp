@@ -91,6 +91,10 @@ class log_sink final : public core::log {
     logger_.set_level(spdlog::level::trace);
     logger_.flush_on(spdlog::level::trace);
   }
+  ~log_sink() override {
+    std::lock_guard const lock(mutex_);
+    if (would_take_a_line()) tell_what_was_left_out();
+  }
 
   void write(core::severity how, std::string_view event,
              std::initializer_list<core::log_field> fields) noexcept override {
@@ -101,13 +105,7 @@ class log_sink final : public core::log {
       ++left_out_;
       return;
     }
-    if (left_out_ > 0) {
-      constexpr auto warn = core::severity::warn;
-      logger_.log(to_spdlog(warn), "{}",
-                  rendered(warn, "lines of the log were left out: who reads stderr was too slow",
-                           {{"count", left_out_}}));
-      left_out_ = 0;
-    }
+    tell_what_was_left_out();
     logger_.log(to_spdlog(how), "{}", line);
   }
 
@@ -117,6 +115,16 @@ class log_sink final : public core::log {
   std::string rendered(core::severity how, std::string_view event,
                        std::initializer_list<core::log_field> fields) const {
     return for_people_ ? as_text(how, event, fields) : as_json(how, event, fields);
+  }
+
+  // Under mutex_, and only when stderr takes a line.
+  void tell_what_was_left_out() {
+    if (left_out_ == 0) return;
+    constexpr auto warn = core::severity::warn;
+    logger_.log(to_spdlog(warn), "{}",
+                rendered(warn, "lines of the log were left out: who reads stderr was too slow",
+                         {{"count", left_out_}}));
+    left_out_ = 0;
   }
 
   std::string as_json(core::severity how, std::string_view event,

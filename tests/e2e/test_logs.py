@@ -1,4 +1,5 @@
 """The log: one line a request, with what an operator needs, and never a secret's name or value."""
+import contextlib
 import json
 import os
 import pty
@@ -173,6 +174,39 @@ def test_pipelined_requests_have_a_line_each(server):
                 if one.get("request_id", "").startswith("pipe-")]
     wait_until(lambda: len(found()) >= 500, 10)
     assert found() == ["pipe-%d" % i for i in range(500)]
+
+
+def test_what_the_log_left_out_is_told_at_the_end():
+    """Nobody reads until there is nothing more to write."""
+    with Server() as server:
+        server.stop()
+        process = subprocess.Popen([TACIT, "serve", "--data", server.data],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   env=clean_environment(TACIT_LISTEN="127.0.0.1:0"))
+        try:
+            server.port = int(process.stdout.readline().decode().rsplit(":", 1)[1])
+            with over_tcp(server) as wire:
+                for _ in range(1000):
+                    assert wire.send(request("GET", "/livez")).answer().status == 200
+            os.set_blocking(process.stderr.fileno(), False)
+            text = b""
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    text += os.read(process.stderr.fileno(), 1 << 20)
+            os.set_blocking(process.stderr.fileno(), True)
+            process.terminate()
+            text += process.stderr.read()
+            assert process.wait(60) == 0
+            found = [json.loads(line) for line in text.splitlines()]
+            shown = [one for one in found if one.get("route") == "/livez"]
+            assert 100 < len(shown) < 1000
+            told = sum(one["count"] for one in found if "left out" in one["event"])
+            assert len(shown) + told == 1000
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+            process.stderr.close()
 
 
 @pytest.mark.parametrize("level, requests, serving", [

@@ -4,6 +4,7 @@
 
 #include <boost/system/result.hpp>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -69,16 +70,20 @@ struct client_failure {
 
 using client_result = boost::system::result<client_answer, client_failure>;
 
-// Ends exchanges from another thread: what is under way fails soon, unless it looks up a name, and
-// what is begun later at once. A copy is the same one.
+// Ends exchanges from another thread: what is under way fails soon, and what is begun later at
+// once. A copy is the same one.
 class client_stop {
  public:
   client_stop();
   void stop() const noexcept;
 
  private:
+  friend class client_wire;
   friend class stoppable;
   struct state;
+  // Has the work done on another thread. False when it is stopped before that: it goes on then, so
+  // it must have all that it needs, and nothing secret. Throws std::system_error without a thread.
+  [[nodiscard]] bool wait_for(std::function<void()> work) const;
   std::shared_ptr<state> state_;
 };
 

@@ -9,14 +9,19 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <condition_variable>
 #include <cstring>
+#include <functional>
 #include <mutex>
 #include <set>
+#include <system_error>
+#include <thread>
 
 namespace tacit::net {
 
 struct client_stop::state {
   std::mutex mutex;
+  std::condition_variable changed;
   bool stopped = false;        // guarded by mutex, as below
   std::set<int> open_sockets;  // of exchanges under way
 };
@@ -27,6 +32,20 @@ void client_stop::stop() const noexcept {
   std::lock_guard const lock(state_->mutex);
   state_->stopped = true;
   for (int const socket : state_->open_sockets) ::shutdown(socket, SHUT_RDWR);
+  state_->changed.notify_all();
+}
+
+bool client_stop::wait_for(std::function<void()> work) const {
+  auto const done = std::make_shared<bool>(false);  // guarded by the mutex
+  std::thread([state = state_, done, work = std::move(work)] {
+    work();
+    std::lock_guard const lock(state->mutex);
+    *done = true;
+    state->changed.notify_all();
+  }).detach();
+  std::unique_lock lock(state_->mutex);
+  state_->changed.wait(lock, [&] { return *done || state_->stopped; });
+  return *done;
 }
 
 stoppable::stoppable(client_stop const* by, int socket)
@@ -62,6 +81,19 @@ bool is_trusted(int fd, std::string const& path) {
   std::string const folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
   struct stat about{};
   return stat(folder.c_str(), &about) == 0 && about.st_uid == listener.uid;
+}
+
+struct addresses {
+  int fault = 0;  // getaddrinfo's
+  std::unique_ptr<addrinfo, void (*)(addrinfo*)> list{nullptr, freeaddrinfo};
+};
+
+void look_up(std::string const& host, std::string const& port, addresses& into) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* list = nullptr;
+  into.fault = getaddrinfo(host.c_str(), port.c_str(), &hints, &list);
+  if (into.fault == 0) into.list.reset(list);
 }
 
 client_fault fault_of(trust_fault what) {
@@ -118,14 +150,23 @@ client_wire::opened client_wire::open(unix_endpoint const& endpoint, client_call
 }
 
 client_wire::opened client_wire::open(tcp_endpoint const& endpoint, client_call const& how) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* list = nullptr;
-  int const fault = getaddrinfo(endpoint.host.c_str(), endpoint.port.c_str(), &hints, &list);
-  if (fault != 0) return client_failure{client_fault::no_such_host, fault};
-  std::unique_ptr<addrinfo, void (*)(addrinfo*)> const owner(list, freeaddrinfo);
+  // A resolver that does not answer is waited for much longer than who stops can wait.
+  auto const found = std::make_shared<addresses>();
+  auto const ask = [found, host = endpoint.host, port = endpoint.port] {
+    look_up(host, port, *found);
+  };
+  try {
+    if (how.stop == nullptr) {
+      ask();
+    } else if (!how.stop->wait_for(ask)) {
+      return client_failure{client_fault::connection_lost};
+    }
+  } catch (std::system_error const&) {
+    return client_failure{client_fault::no_such_host, EAI_AGAIN};
+  }
+  if (found->fault != 0) return client_failure{client_fault::no_such_host, found->fault};
   client_failure last{client_fault::cannot_connect, 0};
-  for (addrinfo const* at = list; at != nullptr; at = at->ai_next) {
+  for (addrinfo const* at = found->list.get(); at != nullptr; at = at->ai_next) {
     opened wire =
         connect(at->ai_family, at->ai_addr, at->ai_addrlen, {client_waiting::each_call, how.stop});
     if (!wire) {

@@ -15,11 +15,12 @@ import tempfile
 
 import pytest
 
-from harness import (ORDINARY, ROOT, TACIT, Server, as_user, files_with, for_everybody,
-                     wait_until)
+from harness import (ORDINARY, ROOT, START_SECONDS_MAX, TACIT, Server, as_user, clean_environment,
+                     files_with, for_everybody, wait_until)
 from pki import Authority
 from remote import Between, Runtime, packed, unpacked
 from running import Run
+from test_bad_starts import can_unshare
 from test_tls import tls_server
 
 needs_root = pytest.mark.skipif(not ROOT, reason="changes its user")
@@ -354,6 +355,39 @@ def test_run_outlives_a_time_without_threads(server):
             said = run.line(2)
             assert "no more threads" in said and "the command keeps running" in said, said
             assert run.end(signal.SIGTERM)[0] == -signal.SIGTERM
+
+
+@pytest.mark.skipif(not can_unshare(), reason="needs root that may mount")
+def test_run_ends_with_its_command_while_a_resolver_does_not_answer(server, runtime, tmp_path):
+    """It would be waited for for minutes."""
+    hosts = tmp_path / "hosts"
+    hosts.write_text("127.0.0.1 tacit.test\n")
+    (tmp_path / "nsswitch.conf").write_text("hosts: files dns\n")
+    script = """for one in hosts nsswitch.conf resolv.conf
+        do mount --bind "$0/$one" "/etc/$one"; done; exec "$@" """
+    options = (*runtime.options("http://tacit.test:%d" % server.port), "--on-change", "restart")
+    with socket.socket(type=socket.SOCK_DGRAM) as resolver:
+        resolver.bind(("127.%d.%d.153" % (os.getpid() >> 8 & 255, os.getpid() & 255), 53))
+        resolver.settimeout(START_SECONDS_MAX)
+        (tmp_path / "resolv.conf").write_text("nameserver %s\noptions timeout:30 attempts:5\n"
+                                              % resolver.getsockname()[0])
+        run = subprocess.Popen(
+            ["unshare", "-m", "--propagation", "private", "sh", "-ec", script, str(tmp_path),
+             os.path.abspath(TACIT), "run", "--project", "p", *options, "--", "sh", "-c",
+             "echo begun; read line; exit 7"],
+            env=clean_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        try:
+            assert run.stdout.readline() == b"begun\n"
+            hosts.write_text("")  # the next question looks further
+            server.put("p", "A", "another value")
+            assert resolver.recv(512)
+            run.stdin.close()
+            assert run.wait(START_SECONDS_MAX) == 7
+        finally:
+            run.kill()
+            run.wait()
+            run.stdin.close()
+            run.stdout.close()
 
 
 def test_run_outlives_the_server_and_its_own_enrolment(server, runtime):

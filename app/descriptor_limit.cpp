@@ -50,4 +50,21 @@ std::uint32_t count_places(core::api_settings const& configured, core::log& log)
   return places;
 }
 
+net::delivery_places::limits peers_within(std::uint64_t descriptors) noexcept {
+  net::delivery_places::limits most;
+  auto const at_most = [](std::size_t& places, std::uint64_t left) {
+    places = static_cast<std::size_t>(std::clamp<std::uint64_t>(left, 1, places));
+  };
+  at_most(most.waiting_per_uid, descriptors / 2);
+  at_most(most.sessions_per_uid, descriptors / 8);
+  at_most(most.strangers, descriptors / 8);
+  return most;
+}
+
+net::delivery_places::limits count_peers() noexcept {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return {};
+  return peers_within(limit.rlim_cur);
+}
+
 }  // namespace tacit::app

@@ -5,6 +5,7 @@
 
 #include "core/channel.hpp"
 #include "core/log.hpp"
+#include "net/delivery_places.hpp"
 
 namespace tacit::app {
 
@@ -20,5 +21,12 @@ void raise_descriptor_limit() noexcept;
 // Of this process as it was started; that they are fewer than the settings want is said in the log.
 [[nodiscard]] std::uint32_t count_places(core::api_settings const& configured,
                                          core::log& log) noexcept;
+
+// How many peers of keeper.sock there may be: so many of a uid that one alone does not take the
+// keeper's last descriptor, or delivery would be off for everybody else.
+[[nodiscard]] net::delivery_places::limits peers_within(std::uint64_t descriptors) noexcept;
+
+// Of this process as it was started.
+[[nodiscard]] net::delivery_places::limits count_peers() noexcept;
 
 }  // namespace tacit::app

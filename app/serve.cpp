@@ -226,7 +226,7 @@ int run_keeper(settings const& configured, child_process& api, keeper_sockets& s
   net::enrolments enrolled(
       keys.runtime_book, runtimes.book(),
       [&runtimes](std::string_view book) { return runtimes.write(book); }, channel, log);
-  net::delivery delivery(context, sockets.delivery.release(), parts, enrolled);
+  net::delivery delivery(context, sockets.delivery.release(), parts, enrolled, count_peers());
   net::remote_delivery remote(context, channel, parts, enrolled);
   net::credentials credentials(context, sockets.credentials.release(), parts);
   bool draining = false;

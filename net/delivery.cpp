@@ -213,12 +213,13 @@ struct delivery::session {
 };
 
 delivery::delivery(asio::io_context& context, int descriptor, delivery_parts const& parts,
-                   enrolments& enrolled)
+                   enrolments& enrolled, delivery_places::limits const& places)
     : context_(context),
       acceptor_(context, asio::local::stream_protocol(), descriptor),
       parts_(parts),
       enrolled_(enrolled),
       own_public_(core::public_half(parts.keys.towards_runtimes)),
+      places_(places),
       last_ended_(context),
       strangers_(context, parts.log, core::severity::info, "delivery", {"status", 403}) {
   acceptor_.non_blocking(true);

@@ -39,7 +39,7 @@ class delivery {
  public:
   // Takes over a listening Unix socket.
   delivery(boost::asio::io_context& context, int descriptor, delivery_parts const& parts,
-           enrolments& enrolled);
+           enrolments& enrolled, delivery_places::limits const& places = {});
 
   // Accepts and serves until stop(); returns when the last session has ended.
   boost::asio::awaitable<void> run();

@@ -1,4 +1,5 @@
 """The socket that values come out of: who gets what, and that no answer turns into another."""
+import contextlib
 import json
 import os
 import pwd
@@ -156,31 +157,57 @@ def test_a_refused_peer_gets_one_answer_only(server):
 HOLD = """
 import resource, socket, sys
 kept = []
-for _ in range(4500):
+for _ in range(int(sys.argv[2])):
     kept.append(socket.socket(socket.AF_UNIX))
     kept[-1].connect(sys.argv[1])
+    try:
+        kept[-1].sendall(sys.argv[3].encode())
+    except OSError:
+        pass
 print("open", flush=True)
 sys.stdin.read()
 """
 
 
-@needs_root
-def test_a_stranger_cannot_switch_delivery_off(server):
+@contextlib.contextmanager
+def held_connections(server, count, said=b""):
+    """Of one other user."""
     holder = subprocess.Popen(
         ["prlimit", "--nofile=5000", "setpriv", "--reuid", str(STRANGER), "--regid", str(STRANGER),
-         "--clear-groups", sys.executable, "-S", "-c", HOLD, server.keeper_socket],
+         "--clear-groups", sys.executable, "-S", "-c", HOLD, server.keeper_socket,
+         str(count), said],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/")
     try:
         assert holder.stdout.readline() == b"open\n"
-        time.sleep(0.5)  # until the keeper has accepted them
-        with over_unix(server.keeper_socket) as wire:
-            answer = wire.send(env_of("p")).answer()
-            assert answer is not None and answer.status == 200
+        yield
     finally:
         holder.stdin.close()
         holder.wait(60)
         holder.stdout.close()
         wait_until(lambda: is_served(server), 20)
+
+
+@needs_root
+def test_a_stranger_cannot_switch_delivery_off(server):
+    with held_connections(server, 4500):
+        time.sleep(0.5)  # until the keeper has accepted them
+        assert is_served(server)
+
+
+@needs_root
+def test_a_user_who_may_read_cannot_take_the_last_descriptor():
+    """Of a keeper that may have few. They wait for five minutes, the other for one."""
+    own = with_allow('[[delivery.allow]]\nproject = "p"\nuid = %d\n' % STRANGER)
+    command = ["prlimit", "--nofile=400", *own.command()]
+    own.command = lambda: command
+    with own as server:
+        server.make_project("p")
+        server.put("p", "A", "v")
+        tag = server.deliver("p").headers["ETag"]
+        wait = request("GET", "/v1/projects/p/env?wait=300", [("If-None-Match", tag)])
+        with held_connections(server, 450, wait):
+            wait_until(lambda: len(os.listdir("/proc/%d/fd" % server.pid)) > 40)
+            assert is_served(server)
 
 
 def is_served(server):

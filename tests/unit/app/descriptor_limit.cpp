@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 
 #include "core/limits.hpp"
@@ -30,6 +31,21 @@ BOOST_AUTO_TEST_CASE(however_few_there_are_the_store_keeps_most_and_somebody_is_
   }
   BOOST_TEST(places_within(200, 10'000, 2) == 25u);
   BOOST_TEST(places_within(200, 7, 2) == 7u);
+}
+
+BOOST_AUTO_TEST_CASE(no_uid_and_no_strangers_take_the_keepers_last) {
+  net::delivery_places::limits const all;
+  for (std::uint64_t descriptors = 0; descriptors < 40'000; ++descriptors) {
+    auto const most = peers_within(descriptors);
+    BOOST_REQUIRE(std::min({most.waiting_per_uid, most.sessions_per_uid, most.strangers}) >= 1u);
+    std::size_t const taken = most.waiting_per_uid + most.sessions_per_uid + most.strangers;
+    BOOST_REQUIRE((descriptors < 12 || taken <= descriptors / 4 * 3 + 3));
+  }
+  for (std::uint64_t const enough : {std::uint64_t{16'384}, std::uint64_t{RLIM_INFINITY}}) {
+    BOOST_TEST(peers_within(enough).waiting_per_uid == all.waiting_per_uid);
+    BOOST_TEST(peers_within(enough).sessions_per_uid == all.sessions_per_uid);
+    BOOST_TEST(peers_within(enough).strangers == all.strangers);
+  }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -21,9 +21,9 @@ struct child_process {
   descriptor channel;  // SOCK_SEQPACKET
 };
 
-// Forks and executes this same binary with `role` as its only argument, with the environment less
-// everything that begins with TACIT_ and the service manager's NOTIFY_SOCKET, and with no
-// descriptor but stdout, stderr and those above. Call before any thread and before any key is read.
+// Forks and executes this same binary with `role` as its only argument, with an empty
+// environment (but for a sanitizer's options), and with no descriptor but stdout, stderr and those
+// above. Call before any thread and before any key is read.
 // Throws startup_error, also when it could not be executed.
 [[nodiscard]] child_process spawn_child(char const* role, descriptor const& lock,
                                         std::vector<int> const& given);

@@ -59,6 +59,9 @@ std::string lines_of(std::string const& what, std::set<std::string> const& names
 
 std::string report_on(kv::salvaged const& found) {
   std::string text = lines_of("cannot be read: ", found.faults);
+  text += lines_of("not as it was written, so that rows may be missing or older ones: the table ",
+                   found.changed_tables);
+  if (found.missing_log) text += "lost: all of the log " + *found.missing_log + "\n";
   for (kv::scanned_log const& log : found.damaged_logs) {
     text += "lost: " + std::to_string(log.bytes - log.sound_bytes) + " of " +
             std::to_string(log.bytes) + " bytes of the log " + log.name + ", from byte " +
@@ -66,6 +69,10 @@ std::string report_on(kv::salvaged const& found) {
             " of them can be read\n";
   }
   text += lines_of("lost: the last changes of ", found.lost_changes);
+  if (found.lost_last_changes > 0) {
+    text += "lost: the last " + std::to_string(found.lost_last_changes) +
+            " rows that were changed, whatever they were: the logs end before them\n";
+  }
   text += lines_of("lost: the secret ", found.lost_secrets);
   text += lines_of("lost: name and limit of the project ", found.unnamed_projects);
   text += lines_of("lost: the API key with the id ", found.lost_api_keys);

@@ -14,14 +14,15 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdarg>
 #include <cstdio>
+#include <filesystem>
+#include <set>
 #include <vector>
 
 #include "core/wire.hpp"
-#include "kv/log_scan.hpp"
-#include "kv/store_mark.hpp"
-#include "kv/watched_logs.hpp"
+#include "kv/changed_tables.hpp"
 
 namespace tacit::kv {
 
@@ -93,6 +94,7 @@ rocksdb::DBOptions engine_options(std::shared_ptr<rocksdb::Logger> logger,
   options.skip_stats_update_on_db_open = true;
   options.skip_checking_sst_file_sizes_on_db_open = true;
   options.enable_thread_tracking = false;
+  options.file_checksum_gen_factory = table_checksums();
   return options;
 }
 
@@ -158,13 +160,16 @@ bool holds(std::string const& folder, char const* name) {
 
 // RocksDB opens an older store, and removes what is newer, when the list was cut between two of its
 // records, or a length in it reaches beyond its end.
-rocksdb::Status check_floor(std::string const& folder, list_of_files const& floor) {
+rocksdb::Status check_floor(std::string const& folder, store_mark const& mark) {
+  list_of_files const& floor = mark.floor;
   auto const now = find_list_of_files(folder);
   if (!now && now.error() == core::errc::unavailable) {
     return rocksdb::Status::IOError("its list of files cannot be read");
   }
   if (!now) return rocksdb::Status::Corruption("its list of files is missing or damaged");
-  if (*now >= floor) return rocksdb::Status::OK();
+  bool const is_that = now->number == floor.number && mark.list_checksum;
+  bool const is_changed = is_that && checksum_of(folder, floor) != mark.list_checksum;
+  if (*now >= floor && !is_changed) return rocksdb::Status::OK();
   return rocksdb::Status::Corruption("its list of files is damaged, or an older one than it had");
 }
 
@@ -177,13 +182,33 @@ rocksdb::Status check_floor(std::string const& folder, list_of_files const& floo
 }
 
 // RocksDB takes a length that was changed for the end of the log, and zeros for nothing.
-void check_logs(std::string const& folder, std::set<std::string> const& names) {
-  auto const logs = scan_logs(folder, names, [](std::string_view) {});
+// What it does with batches that do not follow one another is not to be known: Debian's build ends
+// the process. So it is asked before which it would read.
+void check_logs(store_place const& place) {
+  std::string const& folder = place.folder;
+  auto const logs = scan_logs(folder, find_logs_in_use(place), [](std::string_view) {});
   if (!logs) fail(folder, rocksdb::Status::IOError("its logs cannot be read"));
   scanned_log const* const damaged = find_damaged_log(*logs);
   if (damaged == nullptr) return;
   fail(folder,
        rocksdb::Status::Corruption("changes lie behind what cannot be read in " + damaged->name));
+}
+
+// Whole blocks of a table that lie in another place.
+void check_tables(std::string const& folder, rocksdb::DB& engine) {
+  auto const changed = find_changed_tables(engine);
+  if (changed.empty()) return;
+  fail(folder,
+       rocksdb::Status::Corruption("the table " + *changed.begin() + " is not as it was written"));
+}
+
+// What a whole log does not show: that it ends too early, or is gone.
+void check_last_change(std::string const& folder, store_mark const& mark, rocksdb::DB& engine) {
+  if (auto const missing = find_missing_log(folder, mark)) {
+    fail(folder, rocksdb::Status::Corruption("the log " + *missing + " is missing"));
+  }
+  if (engine.GetLatestSequenceNumber() >= mark.last_change) return;
+  fail(folder, rocksdb::Status::Corruption("its logs end before its last changes"));
 }
 
 [[noreturn]] void fail_to_mark(std::string const& folder, core::errc why) {
@@ -308,7 +333,7 @@ std::unique_ptr<database> database::open(store_place const& place) {
     if (known->format != store_format) fail_other_format(folder, known->format);
     if (known->check != check) fail_wrong_key(folder);
     made = known->made;
-    auto const floor = made ? check_floor(folder, known->floor) : rocksdb::Status::OK();
+    auto const floor = made ? check_floor(folder, *known) : rocksdb::Status::OK();
     if (!floor.ok()) fail(folder, floor);
   } else if (!made) {
     ::mkdir(folder.c_str(), 0700);  // when it is missing; what is wrong with it shows next
@@ -318,18 +343,18 @@ std::unique_ptr<database> database::open(store_place const& place) {
   if (made) {
     // Opening for real removes files that RocksDB does not know: with a damaged list of files, all
     // of them. So look first.
-    store_place watched = place;
-    auto const disk = std::make_shared<watched_logs>(place.disk);
-    watched.disk = disk;
-    database looked(watched);
+    check_logs(place);
+    database looked(place);
     looked.open_engine(open_mode::look);
     looked.check_rows(check);
-    check_logs(folder, disk->read());
+    if (*mark) check_last_change(folder, **mark, looked.engine());
+    check_tables(folder, looked.engine());
   }
   std::unique_ptr<database> opened(new database(place));
   opened->open_engine(open_mode::use);
   if (!made) opened->write_first_rows(check);
   opened->check_rows(check);
+  opened->last_change_ = opened->engine().GetLatestSequenceNumber();  // opening has synced it
   auto const marked = opened->mark_as_made();
   if (!marked && (!made || marked.error() != core::errc::storage_full)) {
     fail_to_mark(folder, marked.error());
@@ -345,7 +370,7 @@ std::unique_ptr<database> database::open_what_is_left(store_place const& place) 
   if (known) {
     if (known->format != store_format) fail_other_format(folder, known->format);
     if (known->check != place.check) fail_wrong_key(folder);
-    auto const floor = known->made ? check_floor(folder, known->floor) : rocksdb::Status::OK();
+    auto const floor = known->made ? check_floor(folder, *known) : rocksdb::Status::OK();
     if (!floor.ok()) fail_to_rescue(folder, floor);
   }
   std::unique_ptr<database> opened(new database(place));
@@ -359,11 +384,33 @@ core::result<void> database::mark_as_made() {
   std::uint64_t bytes = 0;  // as far as it is on disk
   auto const asked = engine_->GetLiveFiles(files, &bytes, false);
   if (!asked.ok()) return core::errc::unavailable;
-  list_of_files floor{0, bytes};
+  store_mark mark{store_format, place_.check, true, {0, bytes}, {}, 0, last_change_};
   for (std::string const& name : files) {
-    if (auto const number = list_number(std::string_view(name).substr(1))) floor.number = *number;
+    if (auto const number = list_number(std::string_view(name).substr(1))) {
+      mark.floor.number = *number;
+    }
   }
-  return write_store_mark(place_.folder, {store_format, place_.check, true, floor});
+  mark.list_checksum = checksum_of(place_.folder, mark.floor);
+  if (!mark.list_checksum) return core::errc::unavailable;
+  mark.oldest_log = oldest_of_many_logs();  // behind GetLiveFiles(): of that list or a later one
+  auto const written = write_store_mark(place_.folder, mark);
+  if (written) note_.open(place_.folder);
+  return written;
+}
+
+std::uint64_t database::oldest_of_many_logs() const {
+  std::uint64_t first_kept = 0;
+  engine_->GetIntProperty(rocksdb::DB::Properties::kMinLogNumberToKeep, &first_kept);
+  std::set<std::uint64_t> logs;
+  std::error_code failed;
+  for (auto const& entry : std::filesystem::directory_iterator(place_.folder, failed)) {
+    if (entry.path().extension() != ".log") continue;
+    std::string const name = entry.path().stem();
+    std::uint64_t number = 0;
+    std::from_chars(name.data(), name.data() + name.size(), number);
+    if (number >= first_kept) logs.insert(number);
+  }
+  return logs.size() > 1 ? *logs.begin() : 0;
 }
 
 void database::raise_floor() {
@@ -371,9 +418,15 @@ void database::raise_floor() {
   if (!mark_as_made()) events_->list_grew = true;
 }
 
+void database::note_changes() noexcept {
+  last_change_ = engine_->GetLatestSequenceNumber();
+  note_.write(last_change_);
+}
+
 bool database::flush() noexcept {
   std::vector<rocksdb::ColumnFamilyHandle*> const all(families_.begin(), families_.end());
   bool const flushed = engine_->Flush(rocksdb::FlushOptions(), all).ok();
+  if (flushed) note_changes();
   raise_floor();
   return flushed;
 }

@@ -15,6 +15,8 @@
 #include "core/error.hpp"
 #include "core/log.hpp"
 #include "core/record.hpp"
+#include "kv/log_scan.hpp"
+#include "kv/store_mark.hpp"
 
 namespace tacit::kv {
 
@@ -77,6 +79,9 @@ class database {
   // that falls behind it is refused from then on. What cannot be written is left for the next time.
   // For one thread, the one that has writes.
   void raise_floor();
+  // Notes in the mark, without a sync, that every change so far is on disk: a log that ends before
+  // them is refused from then on. For the same thread, behind each synced write.
+  void note_changes() noexcept;
 
   // Writes everything that is in memory to table files, so that the next start replays nothing.
   // When that fails (false) nothing is lost: the log has it all.
@@ -89,6 +94,8 @@ class database {
   enum class open_mode { look, rescue, use };
   void open_engine(open_mode mode);
   [[nodiscard]] core::result<void> mark_as_made();
+  // The number of the first log that is needed, when there are more behind it; else 0.
+  [[nodiscard]] std::uint64_t oldest_of_many_logs() const;
   void write_first_rows(core::key_check const& check);
   void check_rows(core::key_check const& check) const;
 
@@ -97,8 +104,15 @@ class database {
   std::shared_ptr<rocksdb::Logger> logger_;
   std::shared_ptr<engine_events> events_;
   std::unique_ptr<rocksdb::DB> engine_;
+  // Of the thread that has writes: the last change that is on disk.
+  std::uint64_t last_change_ = 0;
+  change_note note_;
   std::array<rocksdb::ColumnFamilyHandle*, 8> families_{};  // 0 is RocksDB's unused default
 };
+
+// The logs that the engine would read, whatever is in them: the others are in tables. Nothing of
+// them is read, nothing is changed.
+[[nodiscard]] logs_in_use find_logs_in_use(store_place place);
 
 // Whether `folder` holds a store (also one that cannot be opened, as with its CURRENT or its mark
 // gone). A folder that we may not look into is taken to hold one: it is another's, and has been in

@@ -6,14 +6,20 @@
 //
 // The checksum is CRC-32C of kind and bytes, masked. A record is one piece, or a first one, middle
 // ones and a last one. (RocksDB's other kinds are of settings that we do not use.)
+//
+// A record of a write-ahead log is a batch; the numbers of changes go on from record to record:
+//
+//   batch  number of its first change(8)  changes(4)  ...
 #include "kv/log_scan.hpp"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <filesystem>
 #include <fstream>
 #include <optional>
+
+#include "core/wire.hpp"
+#include "kv/checksum.hpp"
 
 namespace tacit::kv {
 
@@ -25,26 +31,6 @@ namespace {
 constexpr std::size_t block_bytes = 32'768;
 constexpr std::size_t head_bytes = 7;
 enum piece_kind : unsigned char { whole = 1, first = 2, middle = 3, last = 4 };
-
-constexpr std::array<std::uint32_t, 256> make_crc_table() {
-  std::array<std::uint32_t, 256> table{};
-  for (std::uint32_t i = 0; i < table.size(); ++i) {
-    std::uint32_t crc = i;
-    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1u) != 0 ? 0x82F63B78u : 0u);
-    table[i] = crc;
-  }
-  return table;
-}
-constexpr std::array<std::uint32_t, 256> crc_table = make_crc_table();
-
-std::uint32_t masked_crc32c(std::string_view bytes) {
-  std::uint32_t crc = 0xFFFFFFFFu;
-  for (char const byte : bytes) {
-    crc = crc_table[(crc ^ static_cast<unsigned char>(byte)) & 0xFFu] ^ (crc >> 8);
-  }
-  crc = ~crc;
-  return ((crc >> 15) | (crc << 17)) + 0xA282EAD8u;
-}
 
 struct piece {
   piece_kind kind;
@@ -76,6 +62,25 @@ std::string read_all(std::ifstream& file) {
   return bytes;
 }
 
+// Whether batches follow one another.
+class change_numbers {
+ public:
+  explicit change_numbers(std::uint64_t first_at_most) : first_at_most_(first_at_most) {}
+  bool take(std::string_view batch) {
+    core::wire_reader from(batch.substr(0, batch_head_bytes));
+    auto const first = from.number<std::uint64_t>();
+    auto const changes = from.number<std::uint32_t>();
+    if (!from.done() || first > first_at_most_ || (next_ && *next_ != first)) return false;
+    next_ = first_at_most_ = first + changes;
+    return true;
+  }
+
+ private:
+  static constexpr std::size_t batch_head_bytes = 12;
+  std::uint64_t first_at_most_;
+  std::optional<std::uint64_t> next_;
+};
+
 std::uint64_t number_of(std::string const& name) {
   std::uint64_t number = 0;
   std::from_chars(name.data(), name.data() + name.size(), number);
@@ -84,7 +89,8 @@ std::uint64_t number_of(std::string const& name) {
 
 }  // namespace
 
-scanned_log scan_log(std::string_view bytes, lost_record_visitor const& visit) {
+scanned_log scan_log(std::string_view bytes, lost_record_visitor const& visit,
+                     record_check const& follows) {
   scanned_log log;
   log.bytes = bytes.size();
   bool damaged = false;
@@ -112,6 +118,7 @@ scanned_log scan_log(std::string_view bytes, lost_record_visitor const& visit) {
     if (in_record) record.append(found->bytes);
     at += head_bytes + found->bytes.size();
     if (found->kind != whole && found->kind != last) continue;
+    damaged = damaged || (in_record && follows && !follows(record));
     if (in_record && !damaged) log.sound_bytes = at;
     if (in_record && damaged) {
       log.readable_behind += record.size();
@@ -122,14 +129,21 @@ scanned_log scan_log(std::string_view bytes, lost_record_visitor const& visit) {
   return log;
 }
 
-result<std::vector<scanned_log>> scan_logs(std::string const& folder,
-                                           std::set<std::string> const& names,
+result<scanned_log> scan_list(std::string const& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string const bytes = read_all(file);
+  if (!file.is_open() || file.bad()) return errc::unavailable;
+  return scan_log(bytes, [](std::string_view) {});
+}
+
+result<std::vector<scanned_log>> scan_logs(std::string const& folder, logs_in_use const& in_use,
                                            lost_record_visitor const& visit) {
-  std::vector<std::string> in_order(names.begin(), names.end());
+  std::vector<std::string> in_order(in_use.names.begin(), in_use.names.end());
   std::sort(in_order.begin(), in_order.end(), [](std::string const& one, std::string const& other) {
     return number_of(one) < number_of(other);
   });
   std::vector<scanned_log> logs;
+  change_numbers numbers(in_use.last_listed_change + 1);
   bool damaged = false;
   for (std::string const& name : in_order) {
     std::ifstream file(std::filesystem::path(folder) / name, std::ios::binary);
@@ -137,11 +151,12 @@ result<std::vector<scanned_log>> scan_logs(std::string const& folder,
     if (!file.is_open() || file.bad()) return errc::unavailable;
     // A piece of no kind in front of it, and all of it lies behind a damage.
     if (damaged) bytes.insert(0, block_bytes, '\0');
-    scanned_log log = scan_log(bytes, visit);
+    scanned_log log = scan_log(bytes, visit, [&](auto record) { return numbers.take(record); });
     log.name = name;
     if (damaged) log.bytes -= block_bytes;
     logs.push_back(log);
-    damaged = damaged || !log.is_whole();
+    // RocksDB begins a log only behind one with a record in it.
+    damaged = damaged || !log.is_whole() || log.bytes == 0;
   }
   return logs;
 }

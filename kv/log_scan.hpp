@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <set>
 #include <string>
 #include <string_view>
@@ -24,14 +25,30 @@ struct scanned_log {
 
 // Called with each whole record behind a damage: a batch as RocksDB wrote it.
 using lost_record_visitor = std::function<void(std::string_view batch)>;
+// Called with each whole record before any; false when it does not belong behind those before it,
+// which is a damage.
+using record_check = std::function<bool(std::string_view record)>;
 
 // One log, or what is left of it.
-[[nodiscard]] scanned_log scan_log(std::string_view bytes, lost_record_visitor const& visit);
+[[nodiscard]] scanned_log scan_log(std::string_view bytes, lost_record_visitor const& visit,
+                                   record_check const& follows = {});
 
-// These logs of a store, by name, oldest first. Everything in the logs behind one that is not whole
-// counts as behind the damage: their sound_bytes is 0. errc::unavailable when one cannot be read.
+// A list of files. errc::unavailable when it cannot be read.
+[[nodiscard]] core::result<scanned_log> scan_list(std::string const& path);
+
+struct logs_in_use {
+  std::set<std::string> names;
+  // The number of the last change of which the list of files knows: what is in front of the logs is
+  // no later one.
+  std::uint64_t last_listed_change = std::numeric_limits<std::uint64_t>::max() - 1;
+};
+
+// These logs of a store, oldest first. Each record must begin with the number behind those of the
+// one before: none is missing, there twice or another's. Everything in the logs behind one that is
+// not whole, or empty, counts as behind a damage: their sound_bytes is 0. errc::unavailable when
+// one cannot be read.
 [[nodiscard]] core::result<std::vector<scanned_log>> scan_logs(std::string const& folder,
-                                                               std::set<std::string> const& names,
+                                                               logs_in_use const& logs,
                                                                lost_record_visitor const& visit);
 
 // The first log that is damaged in front of whole records; null when there is none. What was being

@@ -1,10 +1,9 @@
 #include "kv/salvage.hpp"
 
 #include <algorithm>
-#include <filesystem>
 #include <optional>
 
-#include "kv/store_mark.hpp"
+#include "kv/changed_tables.hpp"
 #include "kv/watched_logs.hpp"
 
 namespace tacit::kv {
@@ -51,36 +50,27 @@ std::unique_ptr<database> open_cut(store_place place, std::vector<scanned_log> c
   return database::open_what_is_left(place);
 }
 
-// Those that the engine would read, whatever is in them.
-std::set<std::string> logs_in_use(store_place place) {
-  std::vector<scanned_log> empty;
-  for (auto const& entry : std::filesystem::directory_iterator(place.folder)) {
-    if (entry.path().extension() == ".log") empty.push_back({entry.path().filename(), 0, 0, 0});
-  }
-  auto const disk = std::make_shared<watched_logs>(place.disk);
-  disk->cut(empty);
-  place.disk = disk;
-  try {
-    static_cast<void>(database::open_what_is_left(place));
-  } catch (open_failure const&) {  // the rows may all be in the logs; what is wrong else shows next
-  }
-  return disk->read();
-}
-
 class reading {
  public:
   reading(store_place const& from, salvage_parts const& parts, database* to)
       : parts_(parts), to_(to) {
-    found_.lost_mark = !read_store_mark(from.folder);
-    auto const logs = scan_logs(from.folder, logs_in_use(from), [this](std::string_view record) {
-      change_names names(found_.lost_changes);
-      rocksdb::WriteBatch(std::string(record)).Iterate(&names).PermitUncheckedError();
-    });
+    auto const mark = read_store_mark(from.folder);
+    found_.lost_mark = !mark;
+    auto const logs =
+        scan_logs(from.folder, find_logs_in_use(from), [this](std::string_view record) {
+          change_names names(found_.lost_changes);
+          rocksdb::WriteBatch(std::string(record)).Iterate(&names).PermitUncheckedError();
+        });
     if (!logs) throw open_failure("cannot read the logs in " + from.folder);
     for (scanned_log const& log : *logs) {
       if (!log.is_whole()) found_.damaged_logs.push_back(log);
     }
     from_ = open_cut(from, *logs);
+    found_.changed_tables = find_changed_tables(from_->engine());
+    if (!mark || !*mark) return;
+    found_.missing_log = find_missing_log(from.folder, **mark);
+    std::uint64_t const last = from_->engine().GetLatestSequenceNumber();
+    found_.lost_last_changes = std::max((*mark)->last_change, last) - last;
   }
 
   salvaged run() {
@@ -291,9 +281,10 @@ class reading {
 }  // namespace
 
 bool salvaged::is_damaged() const noexcept {
-  return !faults.empty() || !damaged_logs.empty() || !lost_secrets.empty() ||
-         !unnamed_projects.empty() || !recounted.empty() || !lost_api_keys.empty() ||
-         lost_receipts > 0 || lost_epoch_mark || lost_sequence || lost_mark;
+  return !faults.empty() || !changed_tables.empty() || missing_log || lost_last_changes > 0 ||
+         !damaged_logs.empty() || !lost_secrets.empty() || !unnamed_projects.empty() ||
+         !recounted.empty() || !lost_api_keys.empty() || lost_receipts > 0 || lost_epoch_mark ||
+         lost_sequence || lost_mark;
 }
 
 salvaged salvage(store_place const& from, salvage_parts const& parts,

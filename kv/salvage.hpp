@@ -25,8 +25,12 @@ struct recounted_project {
 
 // Names are as "project/KEY", and nothing here is a value.
 struct salvaged {
-  std::set<std::string> faults;              // what the engine said of tables that it cannot read
+  std::set<std::string> faults;  // what the engine said of tables that it cannot read
+  // Tables that are not as they were written: what they held may be older here, or missing.
+  std::set<std::string> changed_tables;
   std::vector<scanned_log> damaged_logs;     // what is behind sound_bytes of them is lost
+  std::optional<std::string> missing_log;    // its changes are lost, and those behind it
+  std::uint64_t lost_last_changes = 0;       // rows that were changed last, behind the logs' end
   std::set<std::string> lost_changes;        // what the readable part of that had changed
   std::set<std::string> lost_secrets;        // of which a row or the value is not whole
   std::set<std::string> unnamed_projects;    // whose name and cap are lost: the id and the default

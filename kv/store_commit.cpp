@@ -94,7 +94,7 @@ void store::write_epoch_mark() {
   at_once.sync = true;
   auto const written =
       database_->engine().Put(at_once, database_->in(core::family::meta), "mark", mark);
-  if (written.ok()) return;
+  if (written.ok()) return database_->note_changes();
   note_failure(written);
   lock.lock();
   if (epoch_mark_.empty()) epoch_mark_ = std::move(mark);  // no later one has come
@@ -139,6 +139,7 @@ void store::write(commit_group& group, std::vector<core::change*> const& changes
       write_failed(written, group, std::move(changed));
       return refuse_all(changes, is(writer_state::failed) ? errc::unavailable : errc::storage_full);
     }
+    database_->note_changes();
     generations_.end(changed);
     if (watches_.any()) watches_.fire(group.changed_projects());
     sequence_ = group.sequence();

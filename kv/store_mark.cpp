@@ -1,15 +1,20 @@
 // The file STORE, numbers little-endian:
 //   magic(8) "tacitst\n"  format(4)  check(16)  made(1: 0 or 1)  list number(8)  list bytes(8)
-// The last two may both be missing.
+//   list checksum(4)  oldest log(8)  checksum(4) of all before it
+//   change change          change  number(8)  checksum(4) of it; written in place, in turn
+// It may end behind made, and behind list bytes. Checksums are kv/checksum.hpp's.
 #include "kv/store_mark.hpp"
 
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <fstream>
 
 #include "core/wire.hpp"
+#include "kv/checksum.hpp"
 #include "kv/log_scan.hpp"
 
 namespace tacit::kv {
@@ -35,6 +40,34 @@ class open_file {
   int number_;
 };
 
+constexpr std::size_t head_bytes = 61;  // all but the changes
+constexpr std::size_t change_bytes = 12;
+
+std::string encode_change(std::uint64_t number) {
+  std::string bytes;
+  core::wire_writer(bytes).number(number);
+  core::wire_writer(bytes).number(masked_crc32c(bytes));
+  return bytes;
+}
+
+// Of the two the later one that is whole; nothing when neither is.
+std::optional<std::uint64_t> decode_changes(std::string_view both) {
+  std::optional<std::uint64_t> last;
+  for (std::size_t at = 0; at < both.size(); at += change_bytes) {
+    core::wire_reader from(both.substr(at, change_bytes));
+    auto const number = from.number<std::uint64_t>();
+    bool const is_whole = both.substr(at, change_bytes) == encode_change(number);
+    if (is_whole) last = std::max(last.value_or(0), number);
+  }
+  return last;
+}
+
+// As RocksDB names its files: six digits, or more.
+std::string numbered(std::string prefix, std::uint64_t number) {
+  std::string const digits = std::to_string(number);
+  return prefix.append(digits.size() < 6 ? 6 - digits.size() : 0, '0').append(digits);
+}
+
 errc translate_errno() { return errno == ENOSPC ? errc::storage_full : errc::unavailable; }
 
 }  // namespace
@@ -43,7 +76,7 @@ result<std::optional<store_mark>> read_store_mark(std::string const& folder) {
   open_file const file(folder + "/STORE", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
   if (file.number() < 0 && errno == ENOENT) return std::optional<store_mark>();
   if (file.number() < 0) return errc::unavailable;
-  std::string bytes(64, '\0');
+  std::string bytes(128, '\0');
   auto const got = ::read(file.number(), bytes.data(), bytes.size());
   if (got < 0) return errc::unavailable;
   bytes.resize(static_cast<std::size_t>(got));
@@ -57,6 +90,16 @@ result<std::optional<store_mark>> read_store_mark(std::string const& folder) {
   if (!from.done()) {
     mark.floor.number = from.number<std::uint64_t>();
     mark.floor.bytes = from.number<std::uint64_t>();
+  }
+  if (!from.done()) {
+    if (bytes.size() != head_bytes + 2 * change_bytes) return errc::corrupt;
+    mark.list_checksum = from.number<std::uint32_t>();
+    mark.oldest_log = from.number<std::uint64_t>();
+    auto const sum = from.number<std::uint32_t>();
+    auto const last = decode_changes(from.take(2 * change_bytes));
+    std::string_view const summed = std::string_view(bytes).substr(0, head_bytes - sizeof sum);
+    if (sum != masked_crc32c(summed) || !last) return errc::corrupt;
+    mark.last_change = *last;
   }
   if (!is_ours || !from.done() || made > 1 || mark.format == 0) return errc::corrupt;
   return std::optional(mark);
@@ -81,10 +124,26 @@ result<list_of_files> find_list_of_files(std::string const& folder) {
   name.resize(static_cast<std::size_t>(got) - 1);  // it ends with a newline
   auto const number = list_number(name);
   if (!number || ::access((folder + "/" + name).c_str(), F_OK) != 0) return errc::corrupt;
-  auto const scanned = scan_logs(folder, {name}, [](std::string_view) {});
+  auto const scanned = scan_list(folder + "/" + name);
   if (!scanned) return scanned.error();
-  if (find_damaged_log(*scanned) != nullptr) return errc::corrupt;
-  return list_of_files{*number, scanned->front().sound_bytes};
+  if (find_damaged_log({*scanned}) != nullptr) return errc::corrupt;
+  return list_of_files{*number, scanned->sound_bytes};
+}
+
+std::optional<std::uint32_t> checksum_of(std::string const& folder, list_of_files const& list) {
+  std::ifstream file(folder + "/" + numbered("MANIFEST-", list.number), std::ios::binary);
+  std::string bytes(list.bytes, '\0');
+  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  if (!file) return std::nullopt;
+  return masked_crc32c(bytes);
+}
+
+std::optional<std::string> find_missing_log(std::string const& folder, store_mark const& mark) {
+  auto const now = find_list_of_files(folder);
+  if (mark.oldest_log == 0 || !now || *now != mark.floor) return std::nullopt;
+  std::string const name = numbered("", mark.oldest_log) + ".log";
+  if (::access((folder + "/" + name).c_str(), F_OK) == 0) return std::nullopt;
+  return name;
 }
 
 result<void> write_store_mark(std::string const& folder, store_mark const& mark) {
@@ -95,6 +154,12 @@ result<void> write_store_mark(std::string const& folder, store_mark const& mark)
   to.number(static_cast<std::uint8_t>(mark.made ? 1 : 0));
   to.number(mark.floor.number);
   to.number(mark.floor.bytes);
+  if (mark.list_checksum) {
+    to.number(*mark.list_checksum);
+    to.number(mark.oldest_log);
+    to.number(masked_crc32c(bytes));
+    bytes += encode_change(mark.last_change) + encode_change(0);
+  }
   std::string const unfinished = folder + "/STORE.new";
   {
     open_file const file(unfinished, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW);
@@ -107,6 +172,25 @@ result<void> write_store_mark(std::string const& folder, store_mark const& mark)
   open_file const open_folder(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (open_folder.number() < 0 || ::fsync(open_folder.number()) != 0) return translate_errno();
   return {};
+}
+
+change_note::~change_note() {
+  if (file_ >= 0) ::close(file_);
+}
+
+void change_note::open(std::string const& folder) noexcept {
+  if (file_ >= 0) ::close(file_);
+  file_ = ::open((folder + "/STORE").c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+  second_ = true;
+}
+
+void change_note::write(std::uint64_t last_change) noexcept {
+  if (file_ < 0) return;
+  std::string const bytes = encode_change(last_change);
+  std::size_t const at = head_bytes + (second_ ? change_bytes : 0);
+  second_ = !second_;
+  // What is not written leaves an earlier number, which refuses less.
+  static_cast<void>(::pwrite(file_, bytes.data(), bytes.size(), static_cast<off_t>(at)) < 0);
 }
 
 }  // namespace tacit::kv

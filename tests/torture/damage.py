@@ -5,11 +5,13 @@
 
 Of every file of a store whose server had ended, N times each: one bit, one byte, a cut, two blocks
 of 64 bytes that change places; and the list of files is cut behind each of its records, and each
-record is told to be longer than the list. Then a server starts on it.
+record is told to be longer than the list. Of a store whose server was killed, the same with its
+logs, and cuts between their records. Each of these files is also missing, empty, or a copy of the
+next one of its kind. Then a server starts on it.
 Refused with status 1, an answer of 5xx, or everything as it was: all three
 are right. A value, a label, a count or an absence that is not as it was is wrong. The root key and
-the lock are no part of the store. The control: a server that does not know how long its list of
-files was (tacit-planted-floorless) must be wrong behind some cut between records.
+the lock are no part of the store. The control: a server that does not know how far the store had
+come (tacit-planted-floorless) must be wrong behind some cut of the list between records.
 """
 import collections
 import concurrent.futures
@@ -31,13 +33,14 @@ from verdict import parser_of  # noqa: E402
 
 FLOORLESS = os.path.join(os.path.dirname(PROBE), "tacit-planted-floorless")
 KINDS = ("bit", "byte", "cut", "blocks")
+WHOLE_FILES = ("gone", "empty", "next")
 BLOCK = 64
 
 
 class Whole:
-    """A store that was served, killed, served again and ended."""
+    """A store that was served, killed, served again and ended, or killed once more."""
 
-    def __init__(self, seed):
+    def __init__(self, seed, is_killed=False):
         self.folder = tempfile.mkdtemp(prefix="damage-")
         os.chmod(self.folder, 0o777)
         self.data = os.path.join(self.folder, "data")
@@ -45,7 +48,7 @@ class Whole:
         for turn in range(3):
             server = Server(data=self.data).start()
             Script(seed + turn).run(Asker(server), self.ledger)
-            server.kill() if turn == 1 else server.stop()
+            server.kill() if turn == 1 or is_killed else server.stop()
         server.forget_limiter()
         store = os.path.join(self.data, "store")
         self.files = sorted(name for name in os.listdir(store)
@@ -78,6 +81,24 @@ def damage(path, kind, rng):
     with open(path, "wb") as file:
         file.write(bytes_)
     return "%s at %s" % (kind, at)
+
+
+def replace(path, kind):
+    """The whole file; what was done."""
+    folder, name = os.path.split(path)
+    if kind == "gone":
+        os.remove(path)
+    elif kind == "empty":
+        os.truncate(path, 0)
+    else:
+        alike = sorted(one for one in os.listdir(folder)
+                       if kind_of(one) == kind_of(name) and one != name)
+        if not alike:
+            return None
+        other = next((one for one in alike if one > name), alike[0])
+        shutil.copyfile(os.path.join(folder, other), path)
+        kind = "a copy of " + other
+    return kind
 
 
 def lengthen(path, begin):
@@ -136,6 +157,8 @@ def run_once(whole, name, kind, seed, binary=None):
         path = os.path.join(data, "store", name)
         if kind in KINDS:
             done = damage(path, kind, random.Random(seed))
+        elif kind in WHOLE_FILES:
+            done = replace(path, kind)
         elif isinstance(kind, tuple):
             lengthen(path, kind[1])
             done = "%s at %d" % kind
@@ -186,18 +209,38 @@ def of_records(whole, seed):
             [(name, ("length", begin), seed) for begin in [0] + ends])
 
 
+def of_files(names, seed, each):
+    return ([(name, kind, seed + number) for name in names
+             for kind in KINDS for number in range(each)] +
+            [(name, kind, seed) for name in names for kind in WHOLE_FILES])
+
+
+def of_logs(whole, names, seed, each):
+    """Cuts of logs between their records."""
+    jobs = []
+    for name in names:
+        *ends, _ = record_ends(os.path.join(whole.data, "store", name))
+        chosen = random.Random(seed).sample(ends, min(len(ends), 6 * each))
+        jobs += [(name, end, seed) for end in chosen]
+    return jobs
+
+
 def run(seed, each, workers=2):
     """Counts by file and outcome, what was wrong, and of how many cuts the control was."""
-    whole = Whole(seed)
+    whole, killed = Whole(seed), Whole(seed, is_killed=True)
     try:
-        jobs = [(name, kind, seed + number) for name in whole.files
-                for kind in KINDS for number in range(each)]
         cuts, lengths = of_records(whole, seed)
-        counts, wrong = run_all(whole, jobs + cuts + lengths, workers)
+        jobs = of_files(whole.files, seed, each) + cuts + lengths
+        counts, wrong = run_all(whole, jobs, workers)
+        logs = [name for name in killed.files if name.endswith(".log")]
+        more_counts, more_wrong = run_all(
+            killed, of_files(logs, seed, 2 * each) + of_logs(killed, logs, seed, each),
+            workers)
         _, control = run_all(whole, cuts, workers, FLOORLESS)
-        return counts, wrong, len(control)
+        return counts + more_counts, wrong + more_wrong, len(control)
     finally:
         whole.remove()
+        killed.remove()
 
 
 def kind_of(name):

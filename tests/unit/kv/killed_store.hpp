@@ -107,7 +107,8 @@ struct killed_store : surroundings {
     std::size_t left = 0;
     for (char const* const id : ids) {
       bool const is_there = store->find_project(project(id)) == core::project_state::present;
-      bool const is_cut = !found.damaged_logs.empty();  // what cannot be read may be of anything
+      // What cannot be read may be of anything.
+      bool const is_cut = !found.damaged_logs.empty() || found.lost_last_changes > 0;
       bool const is_said = is_cut || found.lost_changes.contains("project " + std::string(id));
       if (!is_there) BOOST_TEST(is_said);
       auto const sealed = store->sealed_values(project(id));

@@ -37,7 +37,7 @@ BOOST_AUTO_TEST_CASE(a_log_that_is_damaged_is_refused_and_cut_where_it_is_whole)
   std::string const whole = read_file(only(".log"));
   BOOST_REQUIRE(whole.size() > 3'000u);
   unsigned refused = 0;
-  for (std::size_t at = 0; at < whole.size(); at += at < 200 ? 1 : 97) {
+  for (std::size_t at = 0; at < whole.size(); at += at < 60 ? 1 : 97) {
     begin_with(good);
     std::string changed = whole;
     changed[at] = static_cast<char>(changed[at] ^ 0x21);
@@ -61,7 +61,7 @@ BOOST_AUTO_TEST_CASE(a_log_that_is_damaged_is_refused_and_cut_where_it_is_whole)
     }
     BOOST_TEST(served >= 7u);  // the last record's length: as if it was being written
   }
-  BOOST_TEST(refused > 200u);
+  BOOST_TEST(refused > 80u);
 }
 
 // As a machine leaves it that stopped while it wrote.
@@ -87,8 +87,10 @@ BOOST_AUTO_TEST_CASE(a_log_of_many_blocks_is_whole_to_its_end) {
           test::upsert("bot", "A", 1, std::string(16'000 + i * 37, 'x'))));
     }
     std::set<std::string> in_store;
-    for (fs::path const& one : files(".log")) in_store.insert(one.filename());
-    auto const logs = scan_logs(folder.store(), in_store, [](std::string_view) {});
+    for (fs::path const& one : files(".log")) {
+      if (fs::file_size(one) > 0) in_store.insert(one.filename());  // one of the last start is not
+    }
+    auto const logs = scan_logs(folder.store(), {in_store}, [](std::string_view) {});
     BOOST_REQUIRE(logs.has_value());
     std::uint64_t bytes = 0;
     for (scanned_log const& one : *logs) {

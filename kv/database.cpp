@@ -347,7 +347,9 @@ std::unique_ptr<database> database::open(store_place const& place) {
     database looked(place);
     looked.open_engine(open_mode::look);
     looked.check_rows(check);
-    if (*mark) check_last_change(folder, **mark, looked.engine());
+    if (std::optional<store_mark> const& known = *mark) {
+      check_last_change(folder, *known, looked.engine());
+    }
     check_tables(folder, looked.engine());
   }
   std::unique_ptr<database> opened(new database(place));

@@ -67,10 +67,11 @@ class reading {
     }
     from_ = open_cut(from, *logs);
     found_.changed_tables = find_changed_tables(from_->engine());
-    if (!mark || !*mark) return;
-    found_.missing_log = find_missing_log(from.folder, **mark);
+    std::optional<store_mark> const known = mark ? *mark : std::nullopt;
+    if (!known) return;
+    found_.missing_log = find_missing_log(from.folder, *known);
     std::uint64_t const last = from_->engine().GetLatestSequenceNumber();
-    found_.lost_last_changes = std::max((*mark)->last_change, last) - last;
+    found_.lost_last_changes = std::max(known->last_change, last) - last;
   }
 
   salvaged run() {

@@ -46,6 +46,9 @@ def main():
             counted = LINE.search(done.stdout)
             if counted:
                 sums = [a + int(b) for a, b in zip(sums, counted.groups())]
+            for line in done.stderr.splitlines():
+                if line.startswith("cut "):
+                    print("seed %d: %s" % (seed, line), flush=True)
             if done.returncode != 0 or not counted:
                 failed += 1
                 print("seed %d: exit %d\n%s%s" % (seed, done.returncode, done.stdout[-1500:],

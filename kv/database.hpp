@@ -34,8 +34,6 @@ class no_room_to_open : public open_failure {
 // Why a store cannot be opened that has something wrong in it, and what to do.
 [[nodiscard]] std::string explain_damage(std::string const& folder, std::string const& what);
 
-inline constexpr std::uint32_t store_format = 2;
-
 // Where a store lies, and what it takes to open it.
 struct store_place {
   std::string folder;

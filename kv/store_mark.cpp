@@ -84,6 +84,8 @@ result<std::optional<store_mark>> read_store_mark(std::string const& folder) {
   store_mark mark;
   bool const is_ours = from.take(magic.size()) == magic;
   mark.format = from.number<std::uint32_t>();
+  bool const has_own_form = bytes.size() == head_bytes + 2 * change_bytes;
+  if (is_ours && mark.format > store_format && !has_own_form) return std::make_optional(mark);
   from.bytes(std::span(mark.check));
   auto const made = from.number<std::uint8_t>();
   mark.made = made == 1;
@@ -92,7 +94,7 @@ result<std::optional<store_mark>> read_store_mark(std::string const& folder) {
     mark.floor.bytes = from.number<std::uint64_t>();
   }
   if (!from.done()) {
-    if (bytes.size() != head_bytes + 2 * change_bytes) return errc::corrupt;
+    if (!has_own_form) return errc::corrupt;
     mark.list_checksum = from.number<std::uint32_t>();
     mark.oldest_log = from.number<std::uint64_t>();
     auto const sum = from.number<std::uint32_t>();

@@ -17,6 +17,8 @@
 
 namespace tacit::kv {
 
+inline constexpr std::uint32_t store_format = 2;
+
 // RocksDB's list of files (MANIFEST): each start makes one with a greater number, and in between it
 // only grows.
 struct list_of_files {
@@ -39,7 +41,7 @@ struct store_mark {
 };
 
 // Nothing when there is none; errc::corrupt when it is not one that we wrote; errc::unavailable
-// when it cannot be read.
+// when it cannot be read. Of a later format that has another form, the format alone.
 [[nodiscard]] core::result<std::optional<store_mark>> read_store_mark(std::string const& folder);
 
 // The list that the store has now, by what lies in its folder, as far as it is whole. errc::corrupt

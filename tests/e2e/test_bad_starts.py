@@ -644,7 +644,7 @@ def change_mark(server, change):
 
 
 @pytest.mark.parametrize("change,words", [
-    (lambda mark: mark[:8] + struct.pack("<I", FORMAT + 1) + mark[12:],
+    (lambda mark: mark[:8] + struct.pack("<I", FORMAT + 1) + b"what a later one says",
      ["has format %d" % (FORMAT + 1), "use the tacit that wrote it"]),
     (lambda mark: b"", []),
     (lambda mark: mark[:-1], []),

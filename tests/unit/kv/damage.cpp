@@ -163,7 +163,7 @@ BOOST_AUTO_TEST_CASE(a_flipped_byte_in_a_table_is_refused_wherever_it_is) {
 BOOST_AUTO_TEST_CASE(a_flipped_byte_in_an_open_table_gives_an_error_or_the_right_data) {
   auto const files = tables();
   BOOST_REQUIRE(files.size() >= 4u);
-  std::string const good = folder.path() + "/good";
+  fs::path const good = folder.path() + "/good";
   fs::copy(folder.store(), good, fs::copy_options::recursive);
   unsigned refused = 0;
   unsigned served = 0;
@@ -173,7 +173,8 @@ BOOST_AUTO_TEST_CASE(a_flipped_byte_in_an_open_table_gives_an_error_or_the_right
       fs::remove_all(folder.store());
       fs::copy(good, folder.store(), fs::copy_options::recursive);
       running_store store(*this);
-      flip_byte(file, fs::file_size(file) * part / 6 + 3);
+      // The store may have merged it into another already.
+      flip_byte(file, fs::file_size(good / file.filename()) * part / 6 + 3);
       auto const sealed = store->sealed_values(test::project("bot"));
       auto const list = store.list("bot");
       refused += !sealed || !list;

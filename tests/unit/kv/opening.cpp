@@ -188,10 +188,10 @@ BOOST_AUTO_TEST_CASE(a_mark_is_read_as_it_was_written_and_no_cut_or_other_one_is
   BOOST_TEST(!read_store_mark(folder.store())->has_value());
   for (bool const made : {false, true}) {
     list_of_files const floor{made ? 1'000'000'007u : 0u, 70'000};
-    BOOST_REQUIRE(write_store_mark(folder.store(), {3, share.check, made, floor}).has_value());
+    BOOST_REQUIRE(write_store_mark(folder.store(), {1, share.check, made, floor}).has_value());
     auto const mark = read_store_mark(folder.store());
     BOOST_REQUIRE((mark && *mark));
-    BOOST_TEST((*mark)->format == 3u);
+    BOOST_TEST((*mark)->format == 1u);
     BOOST_CHECK((*mark)->check == share.check);
     BOOST_TEST((*mark)->made == made);
     BOOST_CHECK((*mark)->floor == floor);
@@ -216,8 +216,11 @@ BOOST_AUTO_TEST_CASE(a_mark_is_read_as_it_was_written_and_no_cut_or_other_one_is
   other[other.size() - 17] = 2;
   BOOST_TEST(is_corrupt(other));
   other = whole;
-  other[8] = 0;  // its format, which is 3
+  other[8] = 0;  // its format, which is 1
   BOOST_TEST(is_corrupt(other));
+  other = whole.substr(0, 8) + std::string("\3\0\0\0", 4) + "as a later tacit will have it";
+  BOOST_TEST(!is_corrupt(other));
+  BOOST_TEST((*read_store_mark(folder.store()))->format == 3u);
 }
 
 BOOST_AUTO_TEST_CASE(a_damaged_format_is_refused) {

@@ -176,13 +176,18 @@ def test_pipelined_requests_have_a_line_each(server):
     assert found() == ["pipe-%d" % i for i in range(500)]
 
 
+def serve_into_pipes(server):
+    """On any port; who reads stdout learns which."""
+    return subprocess.Popen([TACIT, "serve", "--data", server.data],
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            env=clean_environment(TACIT_LISTEN="127.0.0.1:0"))
+
+
 def test_what_the_log_left_out_is_told_at_the_end():
     """Nobody reads until there is nothing more to write."""
     with Server() as server:
         server.stop()
-        process = subprocess.Popen([TACIT, "serve", "--data", server.data],
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                   env=clean_environment(TACIT_LISTEN="127.0.0.1:0"))
+        process = serve_into_pipes(server)
         try:
             server.port = int(process.stdout.readline().decode().rsplit(":", 1)[1])
             with over_tcp(server) as wire:
@@ -297,12 +302,9 @@ def test_the_log_survives_a_reader_that_went_away():
     """stderr is a pipe whose other end is closed: requests are still answered."""
     with Server() as server:
         server.stop()
-        process = subprocess.Popen([TACIT, "serve", "--data", server.data],
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                   env=clean_environment(TACIT_LISTEN="127.0.0.1:0"))
+        process = serve_into_pipes(server)
         try:
-            line = process.stdout.readline().decode()
-            server.port = int(line.rsplit(":", 1)[1])
+            server.port = int(process.stdout.readline().decode().rsplit(":", 1)[1])
             process.stderr.close()
             for _ in range(20):
                 assert ask(server, request("GET", "/livez")).status == 200
@@ -319,9 +321,7 @@ def test_the_log_waits_for_no_reader():
     with Server() as server:
         server.make_project("p")
         server.stop()
-        process = subprocess.Popen([TACIT, "serve", "--data", server.data],
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                   env=clean_environment(TACIT_LISTEN="127.0.0.1:0"))
+        process = serve_into_pipes(server)
         try:
             server.port = int(process.stdout.readline().decode().rsplit(":", 1)[1])
             with over_tcp(server) as wire:
